@@ -11,7 +11,7 @@ import polars as pl
 from torch import nn
 
 from features.reviews.sentences import split_sentences
-from retrieval.pretraining.pairs import KnownPositives, TextPairs, catalogue_pairs, held_out_texts, pairs_together, review_pairs
+from retrieval.pretraining.pairs import RelatedTexts, TextPairs, catalogue_pairs, held_out_texts, pairs_together, review_pairs
 from retrieval.pretraining.trainer import Pretraining, fit_upper_layers
 from retrieval.significance import significant_gain
 from retrieval.two_tower.model import TwoTower
@@ -70,7 +70,7 @@ def pretrain(
     before = copy.deepcopy(nn.ModuleList(encoder.upper_layers).state_dict())
     untrained = _untrained(job, encoder, texts.states, validate)
     pairs, together = _pairs(job, texts)
-    positives = KnownPositives.of(job.catalog.codes("category")[texts.first].astype(np.int64), together)
+    positives = RelatedTexts.of(job.catalog.codes("category")[texts.first].astype(np.int64), together)
     held_out = held_out_texts(len(texts.first), job.seed)
     training = Pretraining(pairs, positives, held_out, texts.states, work / "pretraining", job.seed, job.progress)
     result = fit_upper_layers(encoder, training, config)

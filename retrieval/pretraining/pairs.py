@@ -128,7 +128,7 @@ def _twice(text: pl.Series) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class KnownPositives:
+class RelatedTexts:
     """Texts that belong together, of which none must be learned as wrong for the other.
 
     Attributes
@@ -141,7 +141,7 @@ class KnownPositives:
     together: np.ndarray
 
     @classmethod
-    def of(cls, category: np.ndarray, together: np.ndarray) -> KnownPositives:
+    def of(cls, category: np.ndarray, together: np.ndarray) -> RelatedTexts:
         """Make them of each text's category code, -1 without one."""
         sizes = np.bincount(category[category >= 0], minlength=1)
         large = sizes > max(COMMON * len(category), 1)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from features.text.encoder import TextEncoder
     from features.text.token_states import TokenStates
     from retrieval.pretraining.config import PretrainConfig
-    from retrieval.pretraining.pairs import KnownPositives, TextPairs
+    from retrieval.pretraining.pairs import RelatedTexts, TextPairs
 
 JUDGED = 256  # held-out pairs of each kind
 FEWEST = 20  # pairs of a kind that can be learned from, and held-out ones that can judge it
@@ -69,7 +69,7 @@ class EncodedPairs:
             rows.append(np.array([place[text] for text in side.to_list()], dtype=np.int64))
         return cls(pairs.kind, (sides[0], sides[1]), np.stack(rows, axis=1), pairs.owner)
 
-    def known(self, chosen: np.ndarray, positives: KnownPositives) -> np.ndarray:
+    def known(self, chosen: np.ndarray, positives: RelatedTexts) -> np.ndarray:
         """Return which right sides of chosen pairs (b,) are no negatives of the left ones, bool (b, b): the diagonal is not among them."""
         left, right = self.rows[chosen].T
         same = (left[:, None] == left[None, :]) | (right[:, None] == right[None, :])
@@ -92,7 +92,7 @@ class Pretraining:
     """
 
     pairs: Sequence[TextPairs]
-    positives: KnownPositives
+    positives: RelatedTexts
     held_out: np.ndarray
     states: TokenStates
     folder: Path
@@ -164,7 +164,7 @@ class _Sides:
         return F.normalize(pooled(run_layers(self.encoder.upper_layers, hidden, mask), mask, self.encoder.sentence.pooling), dim=-1)
 
     @torch.inference_mode()
-    def ranks(self, kinds: Sequence[EncodedPairs], positives: KnownPositives) -> np.ndarray:
+    def ranks(self, kinds: Sequence[EncodedPairs], positives: RelatedTexts) -> np.ndarray:
         """Return the reciprocal rank of each pair's own right side among those of its kind, without other known positives."""
         found = []
         for pairs in kinds:

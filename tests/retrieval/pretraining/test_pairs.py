@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from features.data.catalog import Catalog
 from features.data.interactions import Interactions
-from retrieval.pretraining.pairs import KnownPositives, catalogue_pairs, held_out_texts, pairs_together, review_pairs
+from retrieval.pretraining.pairs import RelatedTexts, catalogue_pairs, held_out_texts, pairs_together, review_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +104,7 @@ def test_every_tenth_text_is_held_out_whatever_the_order_of_the_rows() -> None:
 
 
 def test_texts_of_one_category_and_what_was_bought_together_are_no_negatives() -> None:
-    known = KnownPositives.of(np.array([*[0] * 2, *[1] * 15, -1, -1, 2]), np.array([17 * 20 + 19, 19 * 20 + 17]))
+    known = RelatedTexts.of(np.array([*[0] * 2, *[1] * 15, -1, -1, 2]), np.array([17 * 20 + 19, 19 * 20 + 17]))
     assert known.mask(np.array([0]), np.arange(20)).nonzero()[1].tolist() == [0, 1]
     assert known.mask(np.array([5]), np.arange(20)).nonzero()[1].tolist() == [5]  # three quarters of the shop are no category
     assert known.mask(np.array([17]), np.arange(20)).nonzero()[1].tolist() == [17, 19]
@@ -118,7 +118,7 @@ def test_a_text_is_its_own_positive_and_belonging_together_goes_both_ways(data: 
         -1, 2
     )
     keys = np.unique(np.concatenate([pairs @ [n, 1], pairs @ [1, n]])) if len(pairs) else NONE
-    mask = KnownPositives.of(category, keys).mask(np.arange(n), np.arange(n))
+    mask = RelatedTexts.of(category, keys).mask(np.arange(n), np.arange(n))
     assert mask.diagonal().all()
     assert np.array_equal(mask, mask.T)
 

@@ -14,7 +14,7 @@ from features.text.encoder import TextEncoder
 from features.text.encoder_config import EncoderConfig
 from retrieval.pretraining import trainer
 from retrieval.pretraining.config import PretrainConfig
-from retrieval.pretraining.pairs import KnownPositives, TextPairs
+from retrieval.pretraining.pairs import RelatedTexts, TextPairs
 from retrieval.pretraining.trainer import EncodedPairs, Pretraining, fit_upper_layers
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def training(encoder: TextEncoder, tmp_path: Path) -> Pretraining:
     owner = np.concatenate([np.stack([apples, apples + 120], axis=1), np.stack([apples + 40, apples + 80], axis=1)])
     held = np.zeros(len(TITLES), dtype=bool)
     held[[0, 5, 9, 14, 20, 26, 30, 33, 35, 38, 40, 45, 50, 55, 60, 62, 66, 70, 74, 79]] = True
-    known = KnownPositives(np.full(len(TITLES), -1), NONE)
+    known = RelatedTexts(np.full(len(TITLES), -1), NONE)
     return Pretraining([TextPairs("bought together", owner)], known, held, encoder.token_states(TITLES), tmp_path, 0)
 
 
@@ -118,8 +118,8 @@ def test_equal_parts_and_known_positives_are_no_negatives(encoder: TextEncoder) 
     owner = np.array([[0, 0], [1, 1], [2, 2], [3, 3]])
     pairs = EncodedPairs.of(TextPairs("title and category", owner, parts), encoder, encoder.token_states(["x"]))
     assert pairs.rows.tolist() == [[0, 0], [1, 1], [0, 2], [2, 1]]
-    mask = pairs.known(np.arange(4), KnownPositives(np.full(4, -1), NONE))
+    mask = pairs.known(np.arange(4), RelatedTexts(np.full(4, -1), NONE))
     assert np.argwhere(mask).tolist() == [[0, 2], [1, 3], [2, 0], [3, 1]]
-    mask = pairs.known(np.array([0, 1]), KnownPositives(np.full(4, -1), np.array([1, 4])))
+    mask = pairs.known(np.array([0, 1]), RelatedTexts(np.full(4, -1), np.array([1, 4])))
     assert mask.tolist() == [[False, True], [True, False]]
     assert len(pairs.sides[0]) == 3  # each part passes the lower layers once
