@@ -23,7 +23,7 @@ from features.ingest.source import SQLITE, Source
 from features.text.closest import did_you_mean
 from features.text.encoder_config import EncoderConfig
 from ranking.cross_encoder.config import CrossEncoderConfig, QuestionPairConfig
-from ranking.gbdt import GBDTConfig
+from ranking.gbdt_config import GBDTConfig
 from recsys.settings.apps.assistant import AssistantConfig
 from recsys.settings.apps.audience import AudienceConfig
 from recsys.settings.apps.campaign_copy import CopyConfig

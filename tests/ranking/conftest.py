@@ -20,7 +20,8 @@ from features.text.token_states import ItemTokens
 from ranking.calibration import Calibration
 from ranking.cross_encoder.config import CrossEncoderConfig
 from ranking.cross_encoder.model import CrossEncoder
-from ranking.gbdt import GBDTConfig, fit_booster, fit_residual
+from ranking.gbdt import fit_booster, fit_residual
+from ranking.gbdt_config import GBDTConfig
 from ranking.ranker import GBDTRanker, order_by_base, rerank_top, with_features, with_residual
 from retrieval.candidates import Candidates
 from retrieval.collaborative.als import ALSConfig

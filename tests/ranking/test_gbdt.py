@@ -11,7 +11,8 @@ from sklearn.metrics import roc_auc_score
 from features.data.histories import Histories
 from features.errors import ModelError
 from ranking import gbdt
-from ranking.gbdt import BUYERS, CROSS_ENCODER, RESIDUAL, RESIDUAL_FEW, Booster, GBDTConfig, fit_base, fit_booster, fit_residual
+from ranking.gbdt import BUYERS, CROSS_ENCODER, RESIDUAL, RESIDUAL_FEW, Booster, fit_base, fit_booster, fit_residual
+from ranking.gbdt_config import GBDTConfig
 from retrieval.candidates import Candidates
 
 CONFIG = GBDTConfig(rounds=20, leaves=7, min_leaf=5)

@@ -11,7 +11,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from features.data.histories import Histories
-from ranking.gbdt import BUYERS, CROSS_ENCODER, RESIDUAL, RESIDUAL_FEW, GBDTConfig, fit_booster, fit_residual
+from ranking.gbdt import BUYERS, CROSS_ENCODER, RESIDUAL, RESIDUAL_FEW, fit_booster, fit_residual
+from ranking.gbdt_config import GBDTConfig
 from ranking.ranker import LOG_ODDS, GBDTRanker, with_features
 from ranking.reasons import group_weights
 from retrieval.candidates import Candidates
