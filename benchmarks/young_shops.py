@@ -31,8 +31,9 @@ from recsys.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from features.data.interactions import Interactions
+    from recsys.settings.names import ShopName
 
-YOUNG = ("online_retail", "beauty")
+YOUNG: tuple[ShopName, ...] = ("online_retail", "beauty")
 SHARES = (0.02, 0.05, 0.1)
 TARGET = 1.1
 
@@ -50,7 +51,7 @@ def first_users(log: Interactions, share: float) -> Interactions:
     return log.where(chosen[log.user]).with_known_users()
 
 
-def measure(name: str, share: float, options: argparse.Namespace) -> None:
+def measure(name: ShopName, share: float, options: argparse.Namespace) -> None:
     """Train and evaluate one young shop, and print its row."""
     settings, whole = load_settings(), Workspace(options.workspace / name)
     ingest_once(source_of(name, options.data), whole)
