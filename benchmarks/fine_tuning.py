@@ -23,9 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from peft import PrefixTuningConfig
-from peft.tuners.prefix_tuning import PrefixEncoder
-from torch import nn
 
 from eval.metrics.intervals import Bootstrap
 from eval.metrics.lists import ndcg
@@ -33,7 +30,7 @@ from eval.protocol.ground_truth import GroundTruth
 from features.data.shop_profile import ShopProfile
 from features.data.split import Split
 from features.text.embeddings import group
-from features.text.encoder import TextEncoder, pooled, run_layers
+from features.text.encoder import TextEncoder
 from features.text.state_cache import cached_states
 from features.text.template import item_texts, text_hashes
 from recsys.offline.public_datasets import SHOPS
@@ -56,14 +53,12 @@ if TYPE_CHECKING:
 
 FEW = 5  # buyers from which a text is not "few"
 USERS = 4_000  # of the few and cold lists
-PREFIX = 10  # virtual tokens
 PRACTICES: dict[str, dict[str, Any]] = {
     "upper": {"tuning": "upper"},
     "lora": {"tuning": "lora"},
     "lora_slow": {"tuning": "lora", "adapter_lr": 2e-5},
     "adalora": {"tuning": "adalora"},
     "ia3": {"tuning": "ia3", "adapter_lr": 3e-3},
-    "prefix": {"tuning": "prefix", "adapter_lr": 1e-2},
     "full": {"tuning": "full"},
     "word_drop": {"tuning": "upper", "augment": {"word_drop": 0.15}},
     "synonyms": {"tuning": "upper", "augment": {"synonyms": 0.25}},
@@ -72,48 +67,6 @@ PRACTICES: dict[str, dict[str, Any]] = {
     "adversarial_less": {"tuning": "upper", "adversarial": 0.002},
     "upper_fast": {"tuning": "upper", "encoder_lr": 1e-4},
 }
-
-
-class _Prefix(nn.Module):
-    """Keys and values before those of a batch, as transformers' caches give them."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        config = model.config
-        self.layers, self.heads = config.num_hidden_layers, config.num_attention_heads
-        sizes = {"num_layers": self.layers, "token_dim": config.hidden_size, "num_attention_heads": self.heads}
-        about = PrefixTuningConfig(num_virtual_tokens=PREFIX, encoder_hidden_size=config.hidden_size, **sizes)
-        self.encoder = PrefixEncoder(about)
-        nn.init.normal_(self.encoder.embedding.weight, std=0.02)
-
-    def update(self, key: torch.Tensor, value: torch.Tensor, layer_idx: int, *_: object) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the keys and values (n, heads, L, d) of a layer after those of the prefix."""
-        past = self.encoder(torch.arange(PREFIX)).view(PREFIX, 2 * self.layers, self.heads, -1).permute(1, 2, 0, 3)
-        mine = past[2 * layer_idx : 2 * layer_idx + 2, None].expand(-1, len(key), -1, -1, -1)
-        return torch.cat([mine[0], key], dim=2), torch.cat([mine[1], value], dim=2)
-
-
-class PrefixTexts(TrainableTexts):
-    """Prefix tuning, which nothing but this program can use: no weight of a BERT can hold the prefix."""
-
-    def __init__(self, encoder: TextEncoder, texts: list[str], states: TokenStates) -> None:
-        super().__init__(encoder, texts, states, "lora")
-        self.prefix = _Prefix(encoder.model)
-
-    def trainable(self, steps: int = 1) -> list[nn.Parameter]:
-        """Return the weights of the prefix."""
-        self.encoder.model.requires_grad_(False)
-        return list(self.prefix.parameters())
-
-    def modules(self) -> dict[str, nn.Module]:
-        """Return the prefix."""
-        return {"prefix": self.prefix}
-
-    def _run(self, inputs: Any) -> torch.Tensor:
-        model, mask = self.encoder.model, inputs.mask
-        both = torch.cat([mask.new_ones(len(mask), PREFIX), mask], dim=1)
-        hidden = run_layers(list(model.encoder.layer), model.embeddings(input_ids=inputs.source), both, self.prefix)
-        return pooled(hidden, mask, self.encoder.sentence.pooling)
 
 
 @dataclass(frozen=True)
@@ -239,11 +192,8 @@ def tuned(bench: Bench, folder: Path, name: str, options: argparse.Namespace, se
     tuning = changed.pop("tuning", "frozen")
     train = type(bench.settings.train).model_validate(bench.settings.train.model_dump() | changed)
     bench = replace(bench, settings=bench.settings.model_copy(update={"train": train}), encoder=copy.deepcopy(bench.encoder))
-    if tuning == "prefix":
-        texts: TrainableTexts = PrefixTexts(bench.encoder, bench.texts, bench.states)
-    else:
-        augmentation = Augmentation.of(bench.encoder, bench.texts, train.augment, ())
-        texts = TrainableTexts(bench.encoder, bench.texts, bench.states, tuning, augmentation, train.adversarial)
+    augmentation = Augmentation.of(bench.encoder, bench.texts, train.augment, ())
+    texts = TrainableTexts(bench.encoder, bench.texts, bench.states, tuning, augmentation, train.adversarial)
     work = bench.work / f"{name}-now"
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(folder, work)  # so that the run starts at the text phase
