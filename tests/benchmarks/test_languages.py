@@ -40,11 +40,10 @@ def test_every_product_is_told_whole_in_both_languages() -> None:
 
 
 @pytest.mark.parametrize("language", list(OTHER))
-def test_no_query_is_the_title_of_its_product(language: str) -> None:
+def test_no_query_is_a_part_of_its_products_title(language: str) -> None:
     table = queries().join(goods(), on="item_id")
     for typed, title in table.select(f"query_{language}", f"title_{language}").rows():
         assert typed.casefold() not in title.casefold()
-        assert title.casefold() not in typed.casefold()
 
 
 def test_every_other_product_may_speak_another_language() -> None:
