@@ -85,4 +85,4 @@ def test_the_same_product_is_nearest_across_languages() -> None:
     encoder = TextEncoder.pretrained(EncoderConfig(model=multilingual()))
     english, chinese = (encoder.encode(pl.Series(goods()[f"title_{one}"]).to_list()) for one in OTHER)
     nearest = (english @ chinese.T).argmax(axis=1)
-    assert np.mean(nearest == np.arange(200)) > 0.8
+    assert np.mean(nearest == np.arange(200)) > 0.75
