@@ -133,9 +133,10 @@ def check_pages(shop: ChineseShop) -> None:
         assert title in page
         assert WORDS in page
         assert category.split("|")[-1] in page
-        recommended = client.post("/recommend", data={"user": "会员003"})
+        recommended = client.post("/", data={"user": "会员003"})
         assert recommended.status_code == 200
         assert "会员003" in recommended.text
+        assert any(one in recommended.text for one in goods()["title_zh"])
         assert "\ufffd" not in page + recommended.text
         suggested = client.post("/v1/suggest", json={"prefix": "洗", "n": 5})
         assert suggested.status_code == 200
