@@ -61,7 +61,7 @@ def test_new_items_have_the_experts_probability_and_their_places_have_a_price(pl
     assert np.array_equal(ranked.scores[offered], chance[offered])
     assert (np.diff(np.where(ranked.valid, ranked.scores, -1), axis=1) <= 0).all()
     for share in (0.1, 0.2):  # one and two places of ten, for all who bought something near
-        retrieval = recommender.model.retrieval.model_copy(update={"exploration": share})
+        retrieval = recommender.model.retrieval.model_copy(update={"exploration": share, "candidates": 100})
         model = copy.copy(recommender.model)
         vars(model)["retrieval"] = retrieval
         other = replace(recommender, model=model)
