@@ -149,7 +149,7 @@ def fit_base(parts: Sequence[Labelled], later: Sequence[Labelled], config: GBDTC
     names = tuple(sorted(parts[0][0].features))
     with_towers = fit_booster(parts, config, seed, names)
     without = fit_booster(parts, config, seed, [name for name in names if name not in TOWERS])
-    before, after = (np.concatenate([_losses_on_new(booster, *part) for part in later]) for booster in (without, with_towers))
+    before, after = (np.concatenate([_losses_on_new(booster, part) for part in later]) for booster in (without, with_towers))
     saved = float((before - after).sum() / max(before.sum(), 1e-9))
     return BaseFit(with_towers if saved >= 0 else without, without, saved)
 
@@ -231,8 +231,9 @@ def _losses(odds: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.logaddexp(0, odds) - y * odds
 
 
-def _losses_on_new(booster: Booster, candidates: Candidates, labels: np.ndarray, counts: float = 1.0) -> np.ndarray:
+def _losses_on_new(booster: Booster, part: Labelled) -> np.ndarray:
     """Return the summed binary cross-entropy of each user's candidates that the user never bought, (b,)."""
+    candidates, labels, counts = part[0], part[1], (*part[2:], 1.0)[0]
     new = candidates.valid & ~(candidates.features[OWN_COUNT] > 0)
     losses = _losses(np.where(new, booster.log_odds(candidates), 0), labels) * np.where(labels, 1.0, counts)
     return np.where(new, losses, 0).sum(axis=1)
