@@ -192,7 +192,7 @@ def few_buyers(candidates: Candidates) -> np.ndarray:
     return candidates.valid & (candidates.features[BUYERS] < FEW_BUYERS)
 
 
-def fit_residual(candidates: Candidates, labels: np.ndarray, config: GBDTConfig, seed: int, names: tuple[str, ...] = RESIDUAL) -> Booster:
+def fit_residual(part: Labelled, config: GBDTConfig, seed: int, names: tuple[str, ...] = RESIDUAL) -> Booster:
     """Fit the residual booster on candidates with a cross-encoder logit, starting from their scores: the base log odds.
 
     Its features are few (`RESIDUAL` or `RESIDUAL_FEW`): with all of them it would overfit the window. A quarter of the
@@ -201,18 +201,24 @@ def fit_residual(candidates: Candidates, labels: np.ndarray, config: GBDTConfig,
     logit: base log odds are easily corrected by the number of buyers, and that is no reason to read a text.
     """
     lgb = lightgbm()
+    candidates, labels, counts = part[0], part[1], (*part[2:], 1.0)[0]
     x, user = table(candidates, names)
     y, begin = labels[candidates.valid].astype(np.float32), candidates.scores[candidates.valid]
-    held = user % 4 == 3
+    weight, held = np.where(y, 1.0, counts).astype(np.float32), user % 4 == 3
     parameters = _parameters(config, len(y), seed) | {"learning_rate": 0.03, "num_leaves": 4, "feature_fraction": 1.0, "bagging_freq": 0}
-    data = lgb.Dataset(x[~held], y[~held], init_score=begin[~held], feature_name=list(names))
+
+    def dataset(rows: np.ndarray, of: np.ndarray, like: lgb.Dataset | None = None) -> lgb.Dataset:
+        given = {"weight": weight[of], "init_score": begin[of], "reference": like}
+        return lgb.Dataset(rows[of], y[of], feature_name=list(names), **given)
+
+    data = dataset(x, ~held)
     if not held.any():
         return Booster((lgb.train(parameters, data, 1),), names)
 
     def corrected(rows: np.ndarray) -> tuple[lgb.Booster, np.ndarray]:
         """Fit on the other users, and return the model and the log odds of those held out."""
-        training = lgb.Dataset(rows[~held], y[~held], init_score=begin[~held], feature_name=list(names))
-        validation = lgb.Dataset(rows[held], y[held], init_score=begin[held], reference=training)
+        training = dataset(rows, ~held)
+        validation = dataset(rows, held, training)
         stop = lgb.early_stopping(10, verbose=False)
         model = lgb.train(parameters, training, config.rounds, valid_sets=[validation], callbacks=[stop])
         return model, begin[held] + np.asarray(model.predict(rows[held], raw_score=True))
@@ -221,7 +227,7 @@ def fit_residual(candidates: Candidates, labels: np.ndarray, config: GBDTConfig,
     silent = np.where(np.array(names) == CROSS_ENCODER, np.float32(np.nan), x)
     before = corrected(silent)[1] if names == RESIDUAL_FEW else begin[held]
     _, place = np.unique(user[held], return_inverse=True)
-    if not significant_gain(np.bincount(place, weights=_losses(before, y[held]) - _losses(after, y[held]))):
+    if not significant_gain(np.bincount(place, weights=weight[held] * (_losses(before, y[held]) - _losses(after, y[held])))):
         model = lgb.train(parameters | {"min_gain_to_split": NO_SPLIT}, data, 1)
     return Booster((model,), names)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -124,15 +124,15 @@ def fit_residual_and_calibration(base: Booster, cross_encoder: CrossEncoder | No
 
     def reranked(pairs: TrainingPairs, *, few_only: bool = False) -> TrainingPairs:
         pairs = ordered_by_base(pairs, base)
-        return TrainingPairs(rerank_top(pairs.candidates, cross_encoder, data.tokens, few_only=few_only), pairs.labels)
+        return replace(pairs, candidates=rerank_top(pairs.candidates, cross_encoder, data.tokens, few_only=few_only))
 
     best = first_of(reranked(data.residual), depth)
-    residual = fit_residual(best.candidates, best.labels, settings.gbdt, data.seed)
+    residual = fit_residual(best.labelled, settings.gbdt, data.seed)
     if residual.idle and data.few_residual is not None and cross_encoder is not None:
         few = first_of(reranked(data.few_residual, few_only=True), depth)
         read = few.candidates.take(np.where(few_buyers(few.candidates), np.arange(few.labels.shape[1]), -1))
         if read.valid.any():
-            residual = fit_residual(read, few.labels, settings.gbdt, data.seed, RESIDUAL_FEW)
+            residual = fit_residual(replace(few, candidates=read).labelled, settings.gbdt, data.seed, RESIDUAL_FEW)
     third = reranked(data.calibration, few_only=residual.few_only)
     valid = third.candidates.valid
     return residual, Calibration.fit(with_residual(third.candidates, residual)[valid], third.labels[valid])

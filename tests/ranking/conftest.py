@@ -77,7 +77,7 @@ def bench(shop: Any, tiny_bert: Path) -> Bench:
     ordered = order_by_base(featured, base)
     read = rerank_top(ordered, cross_encoder.eval(), tokens)
     bought = np.stack([np.isin(rows, of[mine]) for rows, of, mine in zip(ordered.rows, featured.rows, labels, strict=True)]) & read.valid
-    residual = fit_residual(read, bought, GBDT, seed=0)
+    residual = fit_residual((read, bought), GBDT, seed=0)
     odds = with_residual(read, residual)
     calibration = Calibration.fit(odds[read.valid], bought[read.valid])
     later, labels, stats = stage(shop.log.end - 30 * DAY)

@@ -185,7 +185,7 @@ def test_the_residual_starts_from_the_base_log_odds():
     def residual(start: np.ndarray, logit: np.ndarray) -> np.ndarray:
         columns = {CROSS_ENCODER: logit, "blend": start, "own_count": np.zeros_like(start)}
         read = replace(candidates, scores=start, features=columns)
-        return fit_residual(read, labels, GBDTConfig(rounds=300, min_leaf=20), 0).log_odds(read)
+        return fit_residual((read, labels), GBDTConfig(rounds=300, min_leaf=20), 0).log_odds(read)
 
     noise = candidates.features["noise"]
     assert np.abs(residual(odds, noise)).max() == 0  # a gain from noise is chance
@@ -199,7 +199,7 @@ def test_whom_a_residual_booster_corrects_is_stored_with_it(names):
     candidates = made_up(200, K)
     start = np.zeros(candidates.rows.shape, np.float32)
     columns = {"blend": start, "own_count": start, BUYERS: start + 2, CROSS_ENCODER: candidates.features["good"]}
-    fitted = fit_residual(replace(candidates, scores=start, features=columns), bought(candidates), CONFIG, 0, names)
+    fitted = fit_residual((replace(candidates, scores=start, features=columns), bought(candidates)), CONFIG, 0, names)
     again = gbdt.from_files(gbdt.to_files(fitted, "x"), "x")
     assert not again.idle
     assert again.names == names
@@ -216,13 +216,24 @@ def test_a_correction_by_the_number_of_buyers_alone_reads_no_text():
     def fitted(logit: np.ndarray, names: tuple[str, ...]) -> Booster:
         columns = {"blend": start, "own_count": buyers, BUYERS: buyers, CROSS_ENCODER: logit}
         read = replace(candidates, scores=np.where(candidates.valid, start, -np.inf), features=columns)
-        return fit_residual(read, bought(candidates), GBDTConfig(rounds=300, min_leaf=20), 0, names)
+        return fit_residual((read, bought(candidates)), GBDTConfig(rounds=300, min_leaf=20), 0, names)
 
     noise = candidates.features["noise"]
     assert not fitted(noise, RESIDUAL).idle
     assert fitted(noise, RESIDUAL_FEW).idle
     start = np.zeros_like(odds)  # now the base knows nothing, and the logit does
     assert not fitted(candidates.features["good"], RESIDUAL_FEW).idle
+
+
+def test_lists_of_buyers_alone_do_not_lift_their_items():
+    """Where a list stands for 20 users who bought nothing, the base's log odds are right, and there is nothing to correct."""
+    candidates = made_up(400, K)
+    odds = (2 * np.nan_to_num(candidates.features["good"]) - 1 - np.log(20)).astype(np.float32)
+    columns = {"blend": odds, "own_count": odds, BUYERS: odds * 0 + 2, CROSS_ENCODER: candidates.features["good"]}
+    read = replace(candidates, scores=np.where(candidates.valid, odds, -np.inf), features=columns)
+    labels, config = bought(candidates), GBDTConfig(rounds=300, min_leaf=20)
+    assert abs(fit_residual((read, labels, 20.0), config, 0, RESIDUAL_FEW).log_odds(read).mean()) < 0.3
+    assert fit_residual((read, labels), config, 0, RESIDUAL).log_odds(read).mean() > 1
 
 
 def test_items_with_four_buyers_and_new_ones_have_few_and_padding_has_none():

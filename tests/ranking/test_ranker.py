@@ -28,7 +28,7 @@ def constant(bench: Any) -> GBDTRanker:
     base = fit_booster([(featured, bench.labels)], GBDTConfig(rounds=2), 0)
     odds = base.log_odds(featured)
     zeros = {name: np.zeros_like(odds) for name in RESIDUAL}
-    residual = fit_residual(replace(featured, scores=odds, features=zeros), bench.labels, GBDTConfig(rounds=2), 0)
+    residual = fit_residual((replace(featured, scores=odds, features=zeros), bench.labels), GBDTConfig(rounds=2), 0)
     return replace(bench.ranker, base=base, residual=residual)
 
 
