@@ -9,8 +9,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -53,7 +52,13 @@ class IdTowers:
         sampler = WindowSampler(log, train, int(HORIZON * DAY))
         with tempfile.TemporaryDirectory() as folder:
             run = TrainingRun(
-                sampler, tower, _no_texts(log.n_items), no_validation, Path(folder), config.seed, item_id_vectors=item_id_vectors
+                sampler,
+                tower,
+                cast("Any", _NoTexts(log.n_items)),
+                no_validation,
+                Path(folder),
+                config.seed,
+                item_id_vectors=item_id_vectors,
             )
             fit_towers(run, train)
         return cls(tower, run.vectors(), np.bincount(log.item, minlength=log.n_items) > 0)
@@ -63,15 +68,24 @@ class IdTowers:
         return (self.tower.user_vectors(users, self.vectors) @ self.vectors.T + 1) * self.bought
 
 
-def _no_texts(n_items: int) -> Any:
-    """Return what the training expects of texts, with vectors of zeros."""
-    return SimpleNamespace(pooled=np.zeros((n_items, 1), np.float32), tuning="frozen", encoder=_Nothing(), finish=lambda: None)
+class _NoTexts:
+    """What the training expects of texts, with vectors of zeros and an encoder without weights."""
 
+    tuning, adversarial, encoder = "frozen", 0.0, torch.nn.Identity()
 
-class _Nothing(torch.nn.Module):
-    """An encoder without weights."""
+    def __init__(self, n_items: int) -> None:
+        self.pooled = np.zeros((n_items, 1), np.float32)
 
-    @property
-    def model(self) -> torch.nn.Module:
-        """The module itself."""
-        return self
+    def modules(self) -> dict[str, torch.nn.Module]:
+        """Return no module."""
+        return {}
+
+    def penalty(self) -> float:
+        """Return nothing to be added to the loss."""
+        return 0.0
+
+    def after_step(self, step: int) -> None:
+        """Do nothing."""
+
+    def finish(self) -> None:
+        """Do nothing."""
