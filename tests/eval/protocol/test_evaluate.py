@@ -149,7 +149,7 @@ def test_the_json_keeps_the_contract_and_is_strict(paper_split, paper_report):
     system = System(popular(paper_split), stages={"retrieval": popular(paper_split)})
     report = evaluate(system, paper_split, QUICK).beside({"popular": paper_report}, bundle_id="b1")
     found = json.loads(report.to_json(), parse_constant=refuse)
-    assert set(found) == {"metrics", "slices", "stages", "baselines", "split", "reasons", "exposure", "bundle_id"}
+    assert set(found) == {"metrics", "slices", "stages", "baselines", "split", "reasons", "exposure", "exploration", "bundle_id"}
     assert found["split"] == {"cut": "2024-01-11T00:00:00+00:00", "users": 3, "items": 4}
     assert found["bundle_id"] == "b1"
     assert set(found["baselines"]["popular"]) == {"metrics", "slices"}
