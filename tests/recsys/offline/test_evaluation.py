@@ -15,7 +15,7 @@ from recsys.settings.presets import FULL
 from recsys.training import find_or_train
 from recsys.training.options import TrainOptions
 
-KEYS = {"metrics", "slices", "stages", "baselines", "split", "reasons", "exposure", "bundle_id"}
+KEYS = {"metrics", "slices", "stages", "baselines", "split", "reasons", "exposure", "exploration", "bundle_id"}
 
 
 def test_evaluation_is_json_and_a_page_beside_honest_baselines(spare):
