@@ -20,7 +20,6 @@ from eval.simulation.config import SimulateConfig
 from features.errors import ConfigError
 from features.ingest.optional_tables import FILES
 from features.ingest.source import SQLITE, Source
-from features.storage.digests import of_json
 from features.text.closest import did_you_mean
 from features.text.encoder_config import EncoderConfig
 from ranking.cross_encoder.config import CrossEncoderConfig, QuestionPairConfig
@@ -113,18 +112,10 @@ class Settings(BaseSettings):
     tracking: TrackingConfig = TrackingConfig()
 
     def training_sections(self) -> dict[str, Any]:
-        """Return the settings that a trained model depends on, as values that JSON can hold.
-
-        Raises
-        ------
-        DataError
-            If training reads the file of synonyms and cannot.
-        """
+        """Return the settings that a trained model depends on, as values that JSON can hold."""
         sections = ("events", "encoder", "pretrain", "tower", "train", "index", "retrieval", "gbdt", "cross_encoder")
         values = {name: getattr(self, name).model_dump(mode="json") for name in sections}
-        values["search"] = self.search.model_dump(mode="json", exclude={"synonyms"})
-        if self.train.augment.synonyms:  # else the file changes no model
-            values["search"]["synonyms"] = of_json(self.search.read_synonyms().rows)
+        values["search"] = self.search.of_training(augments=self.train.augment.synonyms > 0)
         of_reviews = {"sentiment"} if self.reviews.polarities is None else {"sentiment", "polarity"}
         values["reviews"] = self.reviews.model_dump(mode="json", include=of_reviews)
         return values | {"events": self.events.weights}  # the rule for the service's events shows in the log's own digest
