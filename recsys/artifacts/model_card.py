@@ -29,8 +29,8 @@ build.
 - validation NDCG@10 of the towers, over texts, by epoch from 0:
   {curve}; the model is that of epoch {best}{teachers}
 - the base booster {uses} the towers' scores: they {change} its binary cross-entropy over items new to the user, in the
-  windows of residual booster and calibration, by {saved:.2%}
-- binary cross-entropy of the cross-encoder by epoch: {losses}
+  windows of residual booster and calibration, by {saved:.2%}{of_towers}
+- binary cross-entropy of the cross-encoder by epoch: {losses}{of_cross_encoder}
 - retrieval found {hold:.1%} of the purchases in the calibration window ({bought:,} of its {pairs:,} candidates were
   bought)
 
@@ -117,9 +117,9 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float, 
         seed=about["seed"],
         device=about["device"],
         encoder=encoder,
-        tuning=towers["tuning"],
+        tuning=towers["tuning"] if about.get("continued") is None else f"{towers['tuning']} in this training",
         windows=_windows(about),
-        pretraining=_pretraining(towers.get("pretraining", {"why": "not known to this version"})),
+        pretraining=_pretraining(towers.get("pretraining", {"why": "not known to this version"}), continued="continued" in about),
         curve=", ".join(f"{value:.4f}" for value in curve),
         best=max(range(len(curve)), key=lambda epoch: (curve[epoch], epoch)),
         teachers=_teachers(towers.get("teachers_ndcg@10", [])),
@@ -130,7 +130,9 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float, 
         hold=ranking["candidates_hold"],
         bought=ranking["calibration_bought"],
         pairs=ranking["calibration_pairs"],
-        text_parts=_text_parts(ranking["text_parts"]),
+        text_parts=_text_parts(ranking["text_parts"], ranking.get("measured_by", {})),
+        of_towers=_measured_by(ranking, "towers"),
+        of_cross_encoder=_measured_by(ranking, "cross-encoder"),
         days=days,
         learned_from=_learned_from(search),
         pairs_kept=_pairs_kept(search),
@@ -141,8 +143,14 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float, 
     )
 
 
-def _text_parts(parts: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """Return the table of what each text part earns by slice of the items, and below it why idle ones are idle."""
+def _measured_by(ranking: dict[str, Any], part: str) -> str:
+    """Return which model's windows a figure of a part comes from, if not from this one's."""
+    model = ranking.get("measured_by", {}).get(part)
+    return "" if model is None else f"; measured by model {model}, in its windows"
+
+
+def _text_parts(parts: dict[str, dict[str, dict[str, Any]]], measured_by: dict[str, str]) -> str:
+    """Return the table of what each text part earns by slice of the items, and below it whose figures they are and why idle ones are."""
     slices = list(next(iter(parts.values())))
     lines = [f"| part | {' | '.join(slices)} |", "|---" * (len(slices) + 1) + "|"]
     lines += [f"| {name} | {' | '.join(_earned(of_slice[each]) for each in slices)} |" for name, of_slice in parts.items()]
@@ -151,7 +159,9 @@ def _text_parts(parts: dict[str, dict[str, dict[str, Any]]]) -> str:
         for each in slices:
             if reason := of_slice[each].get("idle"):
                 why.setdefault((name, reason), []).append(each)
-    return "\n".join(lines + [""] * bool(why) + [f"- {name}, {' and '.join(each)}: {reason}" for (name, reason), each in why.items()])
+    notes = [f"- {name}: measured by model {model}, in its calibration window" for name, model in measured_by.items()]
+    notes += [f"- {name}, {' and '.join(each)}: {reason}" for (name, reason), each in why.items()]
+    return "\n".join(lines + [""] * bool(notes) + notes)
 
 
 def _earned(figures: dict[str, Any]) -> str:
@@ -169,7 +179,9 @@ def _teachers(metrics: list[float]) -> str:
     )
 
 
-def _pretraining(report: dict[str, Any]) -> str:
+def _pretraining(report: dict[str, Any], *, continued: bool) -> str:
+    if continued:
+        return f"none in this training; in the training from nothing before it: {_pretraining(report, continued=False)}"
     if "why" in report:
         return f"none: {report['why']}"
     pairs = ", ".join(f"{count:,} of {kind}" for kind, count in report["pairs"].items())

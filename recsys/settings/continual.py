@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -19,3 +21,7 @@ class ContinualConfig(BaseModel):
     proximal: float = Field(default=1.0, ge=0, description="pull of the weights towards those of the last training (L2-SP)")
     rounds: int = Field(default=15, ge=0, description="trees that the base booster gains")
     grown: float = Field(default=0.25, ge=0, description="growth of their data from which the parts of search and reviews are fitted again")
+
+    def of_training(self) -> dict[str, Any]:
+        """Return what determines a continued training's model, as values that JSON can hold; the rest only says whether there is one."""
+        return self.model_dump(mode="json", exclude={"enabled", "fresh_every"})

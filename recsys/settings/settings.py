@@ -115,7 +115,7 @@ class Settings(BaseSettings):
         """Return the settings that a trained model depends on, as values that JSON can hold."""
         sections = ("events", "encoder", "pretrain", "tower", "train", "index", "retrieval", "gbdt", "cross_encoder")
         values = {name: getattr(self, name).model_dump(mode="json") for name in sections}
-        values["search"] = self.search.model_dump(mode="json", exclude={"synonyms"})
+        values["search"] = self.search.of_training(augments=self.train.augment.synonyms > 0)
         of_reviews = {"sentiment"} if self.reviews.polarities is None else {"sentiment", "polarity"}
         values["reviews"] = self.reviews.model_dump(mode="json", include=of_reviews)
         return values | {"events": self.events.weights}  # the rule for the service's events shows in the log's own digest

@@ -162,11 +162,22 @@ def _from_store(workspace: Workspace, store: Path, plan: TrainingPlan, *, warm_s
     """
     if bundle := plan.find(store, continued=bool(warm_start)):
         use(store, bundle.id)
-        return Model.from_files(bundle.files), f"model {bundle.id} is already there for this data, these settings and this seed"
+        return Model.from_files(bundle.files), _already_there(bundle, plan)
     settings = plan.job.settings
     facts = {**settings.training_sections(), "seed": plan.job.seed, "device": plan.device.type, "until": moment(plan.until)}
     with tracked(settings.tracking, "train", facts) as run:
         return _trained(workspace, store, plan, run, warm_start=warm_start)
+
+
+def _already_there(bundle: Bundle, plan: TrainingPlan) -> str:
+    """Return that the model of a plan is there, and which settings of [continual] it did not go on with."""
+    made_with = bundle.manifest.about.get("continued", {}).get("settings", {})
+    now = plan.job.settings.continual.of_training()
+    changed = [name for name, value in made_with.items() if now.get(name) != value]
+    if not changed:
+        return f"model {bundle.id} is already there for this data, these settings and this seed"
+    other = f"it went on with other values of continual.{', continual.'.join(changed)}"
+    return f"model {bundle.id} is already there for this data and this seed; {other}, and a training on later data reads the new ones"
 
 
 def _trained(workspace: Workspace, store: Path, plan: TrainingPlan, run: TrackedRun, *, warm_start: bool | None) -> tuple[Model, str]:

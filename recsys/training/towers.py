@@ -84,13 +84,9 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     """
     settings, windows = job.settings, job.windows
     encoder = TextEncoder.pretrained(settings.encoder).to(device)
-    for note in coverage(encoder.tokenizer, job.catalog).notes:
-        _log.warning("%s", note)
-    texts = item_texts(job.catalog)
-    first, text_of = group(text_hashes(texts))
-    distinct = texts.gather(first).to_list()
+    first, text_of, distinct = distinct_texts(job, encoder)
     states = cached_states(encoder, distinct, cache, job.progress)
-    tuning = _tuning(settings.train, device)
+    tuning = tuning_of(settings.train, device)
     query_tower = QueryTower.upon(encoder).to(device)
     log = over_texts(job.log, text_of, len(distinct))
     split = windows.validation.split(log)
@@ -98,8 +94,7 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     of_pretraining: dict[str, Any] = {"kept": False, "why": NO_STATES}
     if tuning in ("frozen", "upper"):  # search keeps the encoder as it is: `query_tower` is a copy
         of_pretraining = pretrain(job, encoder, ShopTexts(first, text_of, states, split.history), validate, work)
-    augmentation = Augmentation.of(encoder, distinct, settings.train.augment, settings.search.read_synonyms().rows)
-    source = TrainableTexts(encoder, distinct, states, tuning, augmentation, settings.train.adversarial)
+    source = trainable_texts(job, encoder, distinct, states, tuning)
     tower, item_id_vectors = _untrained(job, source, job.seed)
     run = TrainingRun(sampler_of(split.history, job), tower, source, validate, work, job.seed, item_id_vectors, job.progress)
     run.teachers, metrics = fit_teachers(job, run)
@@ -121,7 +116,23 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     return TextModels(text_of, encoder, tower, query_tower, run.vectors(), states, report, item_id_vectors, text_vectors)
 
 
-def _tuning(config: TrainConfig, device: torch.device) -> Tuning:
+def distinct_texts(job: TrainingJob, encoder: TextEncoder) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return an item of each distinct text, each item's text, and the texts; say what the encoder cannot read of the catalogue."""
+    for note in coverage(encoder.tokenizer, job.catalog).notes:
+        _log.warning("%s", note)
+    texts = item_texts(job.catalog)
+    first, text_of = group(text_hashes(texts))
+    return first, text_of, texts.gather(first).to_list()
+
+
+def trainable_texts(job: TrainingJob, encoder: TextEncoder, texts: list[str], states: TokenStates, tuning: Tuning) -> TrainableTexts:
+    """Return the distinct texts for a training of the encoder, which changes them as the settings say."""
+    train = job.settings.train
+    augmentation = Augmentation.of(encoder, texts, train.augment, job.settings.search.read_synonyms().rows)
+    return TrainableTexts(encoder, texts, states, tuning, augmentation, train.adversarial)
+
+
+def tuning_of(config: TrainConfig, device: torch.device) -> Tuning:
     """Return how the text encoder is tuned."""
     if not config.tuned_epochs:
         return "frozen"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from features.errors import DataError
 from features.reviews.praise import praising_words
 from features.reviews.scored import ScoredReviews
+from features.storage.digests import of_json
 from ranking.cross_encoder.config import QueryPairConfig
 from retrieval.lexical.fields import REVIEWS
 from retrieval.lexical.index import LexicalConfig, LexicalIndex
@@ -43,6 +44,16 @@ class SearchConfig(BaseModel):
     pairs: QueryPairConfig = QueryPairConfig(rerank_depth=12, passage_tokens=16, query_tokens=16)
     tower: QueryTowerConfig = QueryTowerConfig()
     synonyms: Path | None = None
+
+    def of_training(self, *, augments: bool) -> dict[str, Any]:
+        """Return what a trained model depends on, as values that JSON can hold.
+
+        Parameters
+        ----------
+        augments : whether synonyms change the texts that the encoder is tuned on; else their file changes no model.
+        """
+        values = self.model_dump(mode="json", exclude={"synonyms"})
+        return values | ({"synonyms": of_json(self.read_synonyms().rows)} if augments else {})
 
     def read_synonyms(self) -> Synonyms:
         """Read the shop's own synonyms; none without a file.

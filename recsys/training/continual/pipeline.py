@@ -48,10 +48,20 @@ def continue_model(parent: Parent, job: TrainingJob, device: torch.device, work:
         "generation": parent.generation + 1,
         "new_since": moment(parent.since),
         "kept": kept,
+        "settings": job.settings.continual.of_training(),
     }
-    fitted = Fitted(texts.models, ranking, parent.about["ranking"] | changed, search, reviews)
+    fitted = Fitted(texts.models, ranking, _report(parent, changed), search, reviews)
     model = assemble(job, fitted, device, work)
     return replace(model, about=model.about | {"continued": about})
+
+
+def _report(parent: Parent, changed: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts on the ranking; "measured_by" names for each part whose figures were taken over the model that they are of."""
+    before = parent.about["ranking"]
+    taken_over = ("towers",) if "text_parts" in changed else ("towers", "cross-encoder")
+    measured_by = {part: before.get("measured_by", {}).get(part, parent.name) for part in taken_over}
+    parts = before["text_parts"] | changed.get("text_parts", {})
+    return before | changed | {"text_parts": parts, "measured_by": measured_by}
 
 
 def _search(job: TrainingJob, parent: Parent, texts: ContinuedTexts, ranking: Ranking, work: Path) -> tuple[FittedSearch, bool]:

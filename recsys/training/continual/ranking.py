@@ -12,10 +12,12 @@ import numpy as np
 
 from features.text.token_states import ItemTokens
 from ranking.calibration import Calibration
+from ranking.cross_encoder.distillation import taught
 from ranking.cross_encoder.model import CrossEncoder
 from ranking.cross_encoder.trainer import fit_cross_encoder
 from ranking.gbdt import CROSS_ENCODER, continue_base
 from recsys.artifacts.ranking import Ranking
+from recsys.training.few_buyers.text_parts import text_parts
 from recsys.training.job import RankingData
 from recsys.training.ranking import fit_residual_and_calibration, rerankable, window_candidates
 
@@ -41,7 +43,8 @@ def continue_ranking(
     Returns
     -------
     ranking : the fitted parts.
-    report : the facts for the model card that have changed.
+    report : the facts for the model card that have changed. What the towers earn is not measured again: there is no base booster
+        that has gone on without their scores.
     """
     settings, windows, models = job.settings, job.windows, texts.models
     late = window_candidates(job, models, windows.late)
@@ -60,10 +63,11 @@ def continue_ranking(
     fitting = before.cross_encoder if texts.same_states else CrossEncoder.upon(models.encoder, settings.cross_encoder)
     cross_encoder = fitting.to(device)
     best = rerankable(late, base, settings)
-    losses = fit_cross_encoder(cross_encoder, best, tokens, work, job.seed, job.progress)
+    losses = fit_cross_encoder(cross_encoder, taught(best, settings.cross_encoder), tokens, work, job.seed, job.progress)
     second = window_candidates(job, models, windows.correction, settings.cross_encoder.users)
     data = RankingData(late.parts, second.pairs, newest.pairs, tokens, settings, job.seed, second.few, newest.few)
     residual, calibration = fit_residual_and_calibration(base, cross_encoder, data)
     gain = float(np.asarray(residual.gain())[residual.names.index(CROSS_ENCODER)])
+    ranking = Ranking(base, residual, cross_encoder, calibration)
     report |= {"cross_encoder_loss": [round(loss, 4) for loss in losses], "cross_encoder_gain": round(gain, 1)}
-    return Ranking(base, residual, cross_encoder, calibration), report
+    return ranking, report | {"text_parts": text_parts(ranking, None, data)}

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
-from features.text.coverage import coverage
-from features.text.embeddings import group
 from features.text.state_cache import cached_states, lower_fingerprint
-from features.text.template import item_texts, text_hashes
-from recsys.settings.presets import affordable_tuning
-from recsys.training.towers import TextModels, validation_ndcg
+from recsys.training.pretraining import over_texts
+from recsys.training.towers import TextModels, distinct_texts, trainable_texts, tuning_of, validation_ndcg
 from retrieval.query_tower.model import QueryTower
 from retrieval.two_tower.continual.proximal import ProximalTerm
 from retrieval.two_tower.continual.replay import ReplaySequenceSampler, ReplayWindowSampler
 from retrieval.two_tower.model import ItemIdEmbedding
-from retrieval.two_tower.text_tuning import TrainableTexts
 from retrieval.two_tower.trainer import TrainingRun, fit_towers
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import numpy as np
 
     from features.data.interactions import Interactions
     from recsys.artifacts.model import Model
@@ -59,19 +56,17 @@ def continue_text_models(job: TrainingJob, parent: Model, since: int, device: to
     folders : of checkpoints, and of token states.
     """
     work, cache = folders
+    if job.settings.train.ensemble > 1:
+        text = "note: train.ensemble = %d is not read: the towers go on from those of the earlier model, and learn from no others"
+        _log.warning(text, job.settings.train.ensemble)
     encoder = parent.encoder.to(device)
-    for note in coverage(encoder.tokenizer, job.catalog).notes:
-        _log.warning("%s", note)
-    texts = item_texts(job.catalog)
-    first, text_of = group(text_hashes(texts))
-    distinct = texts.gather(first).to_list()
+    _, text_of, distinct = distinct_texts(job, encoder)
     states, before = cached_states(encoder, distinct, cache, job.progress), lower_fingerprint(encoder)
     config = _config(job)
-    source = TrainableTexts(encoder, distinct, states, affordable_tuning("quick", device) if config.tuning == "auto" else config.tuning)
+    source = trainable_texts(job, encoder, distinct, states, tuning_of(config, device))
     tower = (parent.tower if parent.start is None else parent.start.tower).to(device).train()
     ids = _item_ids(job, parent, text_of, len(distinct))
-    log = replace(job.log, item=text_of[job.log.item].astype(np.int32), n_items=len(distinct))
-    split = job.windows.validation.split(log)
+    split = job.windows.validation.split(over_texts(job.log, text_of, len(distinct)))
     sampler, pull = _sampler(split.history, job, config, since), ProximalTerm(job.settings.continual.proximal)
     validate, ids = validation_ndcg(split), None if ids is None else ids.to(device)
     run = TrainingRun(sampler, tower, source, validate, work, job.seed, ids, job.progress, proximal=pull, on_epoch=job.on_epoch)
@@ -83,16 +78,18 @@ def continue_text_models(job: TrainingJob, parent: Model, since: int, device: to
     report = {
         "reads": job.settings.tower.user_encoder,
         "tuning": source.tuning,
+        "pretraining": parent.about["towers"].get("pretraining", {"kept": False, "why": "not known"}),
         "validation_ndcg@10": [round(value, 4) for value in fitted.curve],
         "hard_negatives_masked": fitted.masked_hard_negatives,
     }
-    return ContinuedTexts(TextModels(text_of, encoder, tower, query_tower, run.vectors(), states, report, ids), same)
+    text_vectors = None if ids is None else tower.item_vectors(source.pooled)
+    return ContinuedTexts(TextModels(text_of, encoder, tower, query_tower, run.vectors(), states, report, ids, text_vectors), same)
 
 
 def _config(job: TrainingJob) -> TrainConfig:
     """Return the configuration of the towers' training, with fewer epochs and lower rates; L2-SP replaces the weight decay."""
     train, continual = job.settings.train, job.settings.continual
-    rates = {"lr": train.lr * continual.rate, "encoder_lr": train.encoder_lr * continual.rate}
+    rates = {name: getattr(train, name) * continual.rate for name in ("lr", "encoder_lr", "adapter_lr")}
     return train.model_copy(
         update={"epochs": continual.epochs, "tuned_epochs": continual.tuned_epochs, "weight_decay": 0.0, "last_epochs": 0} | rates
     )

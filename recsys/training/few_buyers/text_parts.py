@@ -36,12 +36,16 @@ NOBODY = "nobody bought such an item in the calibration window"
 Scored = tuple["TrainingPairs", np.ndarray]  # lists and the log odds by which they are ordered
 
 
-def text_parts(ranking: Ranking, without_towers: Booster, data: RankingData) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return part -> slice -> "change" of NDCG@10 with "low" and "high", NDCG@10 "without" the part and "users", or "idle" and why."""
+def text_parts(ranking: Ranking, without_towers: Booster | None, data: RankingData) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return part -> slice -> "change" of NDCG@10 with "low" and "high", NDCG@10 "without" the part and "users", or "idle" and why.
+
+    The towers are left out where there is no base booster without them to compare with.
+    """
     of_slice = {name: data.few_calibration if most <= FEW_BUYERS else data.calibration for name, (_, most) in SLICES.items()}
     base = {id(pairs): ordered_by_base(pairs, ranking.base) for pairs in of_slice.values() if pairs is not None}
 
     def towers(pairs: TrainingPairs) -> tuple[Scored, Scored]:
+        assert without_towers is not None
         other = ordered_by_base(pairs, without_towers)
         return (base[id(pairs)], base[id(pairs)].candidates.scores), (other, other.candidates.scores)
 
@@ -50,8 +54,11 @@ def text_parts(ranking: Ranking, without_towers: Booster, data: RankingData) -> 
         read = rerank_top(plain.candidates, ranking.cross_encoder, data.tokens, few_only=ranking.residual.few_only)
         return (plain, with_residual(read, ranking.residual)), (plain, plain.candidates.scores)
 
-    idle = TOWERS_IDLE if TOWERS[0] not in ranking.base.names else ""
-    out = {"towers": {name: _earned(pairs, SLICES[name], towers, idle) for name, pairs in of_slice.items()}, "cross-encoder": {}}
+    out: dict[str, dict[str, dict[str, Any]]] = {}
+    if without_towers is not None:
+        idle = TOWERS_IDLE if TOWERS[0] not in ranking.base.names else ""
+        out["towers"] = {name: _earned(pairs, SLICES[name], towers, idle) for name, pairs in of_slice.items()}
+    out["cross-encoder"] = {}
     for name, pairs in of_slice.items():
         speaks = not ranking.residual.idle and (name != "well known" or not ranking.residual.few_only)
         out["cross-encoder"][name] = _earned(pairs, SLICES[name], cross_encoder, "" if speaks else PAIRS_IDLE)

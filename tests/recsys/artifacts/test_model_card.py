@@ -59,9 +59,9 @@ def test_it_says_whom_the_towers_learned_from() -> None:
     reviews = {"reviews": {"learned_from": "nothing: there are no reviews"}}
     taught = {"towers": ABOUT["towers"] | {"teachers_ndcg@10": [0.25, 0.5]}}
     assert "learned from 2 others, whose validation NDCG@10 is 0.2500, 0.5000\n" in model_card(
-        "a1", ABOUT | reviews | taught, "packaged", 28
+        "a1", ABOUT | reviews | taught, "packaged", 28, Path("no reports")
     )
-    assert "others" not in model_card("a1", ABOUT | reviews, "packaged", 28)
+    assert "others" not in model_card("a1", ABOUT | reviews, "packaged", 28, Path("no reports"))
 
 
 def test_a_shop_without_reviews_has_one_line() -> None:
@@ -116,6 +116,19 @@ def test_it_says_what_text_parts_earn_and_why_idle_ones_are_idle() -> None:
         "- towers, well known and never sold: chance explains it",
         "- cross-encoder, few buyers and never sold: chance explains it",
     ]
+
+
+def test_it_says_which_figures_an_earlier_model_measured() -> None:
+    ranking = ABOUT["ranking"] | {"measured_by": {"towers": "abc"}}
+    about = ABOUT | {"reviews": {"learned_from": "nothing"}, "ranking": ranking, "continued": CONTINUED}
+    card = model_card("a1", about, "packaged", 28, Path("no reports"))
+    assert "by 10.00%; measured by model abc, in its windows\n" in card
+    assert "by epoch: 0.5000\n" in card
+    assert "\n- towers: measured by model abc, in its calibration window\n" in card
+    assert "tuning: upper in this training." in card
+    assert "none in this training; in the training from nothing before it: none: not known to this version\n" in card
+    about["ranking"] |= {"measured_by": {"towers": "abc", "cross-encoder": "def"}}
+    assert "by epoch: 0.5000; measured by model def, in its windows\n" in model_card("a1", about, "packaged", 28, Path("no reports"))
 
 
 CONTINUED = {

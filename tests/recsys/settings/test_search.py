@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,3 +45,15 @@ def test_a_file_that_cannot_be_read_is_an_error_of_one_line(tmp_path: Path, cont
     with pytest.raises(DataError, match=f"^search.synonyms: .*{message}") as raised:
         settings_of(tmp_path, "words.txt").search.read_synonyms()
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("probability", "depends"), [(0.0, False), (0.3, True)])
+def test_a_model_depends_on_synonyms_only_where_they_augment_its_texts(tmp_path: Path, probability: float, depends: bool) -> None:
+    def sections(text: str, name: str) -> dict[str, Any]:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        settings = settings_of(tmp_path, name)
+        augment = settings.train.augment.model_copy(update={"synonyms": probability})
+        return settings.model_copy(update={"train": settings.train.model_copy(update={"augment": augment})}).training_sections()
+
+    assert sections(TEXT, "a.txt") == sections(TEXT, "b.txt")  # whatever the file's name
+    assert (sections(TEXT, "a.txt") != sections("sub, hoagie\n", "a.txt")) == depends

@@ -9,8 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from ranking.cross_encoder.distillation import TaughtPairs
+from recsys.artifacts.export import answering_files
 from recsys.artifacts.model import Model
-from recsys.training.continual import towers
+from recsys.training.continual import pipeline, ranking, towers
+from retrieval.two_tower.config import AugmentConfig
 from tests.recsys.training.continual.conftest import FIRST, SECOND, THIRD, Monthly
 from tests.recsys.training.test_training import another_future
 
@@ -44,7 +47,14 @@ def test_goes_on_from_the_model_in_use(monthly: Callable[..., Monthly], reads: s
     card = now["MODEL_CARD.md"].decode()
     assert f"went on from model {first['key'][:16]}" in card
     assert "number 1 in a row" in card
+    assert "none in this training; in the training from nothing before it: " in card
+    assert about["towers"]["pretraining"] == first["towers"]["pretraining"]
+    assert about["ranking"]["text_parts"].keys() == first["ranking"]["text_parts"].keys()
+    measured_by = about["ranking"]["measured_by"]
+    assert set(measured_by.values()) == {first["key"][:16]}
+    assert ("cross-encoder" in measured_by) == ("cross-encoder" in about["continued"]["kept"])
     shop.train(THIRD)
+    assert shop.about()["ranking"]["measured_by"]["towers"] == first["key"][:16]
     assert shop.about()["continued"]["generation"] == 2
     assert shop.about()["continued"]["parent"] == about["key"][:16]
 
@@ -88,11 +98,33 @@ def test_the_towers_meet_nothing_of_the_windows_after_them(
     assert config.last_epochs == 0
     assert edges["validation"][0] < shop.about()["edges"]["validation"][0]
     assert run.proximal.strength == shop.settings.continual.proximal
+    for name in ("lr", "encoder_lr", "adapter_lr"):
+        assert getattr(config, name) == getattr(shop.settings.train, name) * shop.settings.continual.rate
 
 
-def test_what_was_learned_of_an_item_goes_by_its_id(monthly: Callable[..., Monthly]) -> None:
-    """Rows of the catalogue move, and new items start at zero."""
-    shop = monthly("sequence")
+def test_the_encoder_is_trained_as_from_nothing(
+    monthly: Callable[..., Monthly], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop, sources = monthly("sequence"), []
+    train = shop.settings.train.model_copy(
+        update={"augment": AugmentConfig(word_drop=0.2), "adversarial": 0.1, "ensemble": 2, "last_epochs": 0}
+    )
+    other = Monthly(shop.place, shop.settings.model_copy(update={"train": train}))
+    other.train(FIRST, warm_start=False)
+    original = towers.fit_towers
+    monkeypatch.setattr(towers, "fit_towers", lambda run, config: (sources.append(run.texts), original(run, config))[1])
+    other.train(SECOND, tuned_epochs=1)
+    (source,) = sources
+    assert source.augmentation is not None
+    assert source.adversarial == 0.1
+    assert "note: train.ensemble = 2 is not read: the towers go on" in caplog.text
+
+
+def test_what_was_learned_of_an_item_goes_by_its_id(monthly: Callable[..., Monthly], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of the catalogue move, new items start at zero, and lists whose purchases are hidden do without."""
+    shop, seen = monthly("sequence"), []
+    original = pipeline.continue_ranking
+    monkeypatch.setattr(pipeline, "continue_ranking", lambda *given: (seen.append(given[2].models), original(*given))[1])
     before = Model.from_files(shop.files()).start
     assert before is not None
     items = pl.read_csv(shop.place.items)
@@ -100,7 +132,12 @@ def test_what_was_learned_of_an_item_goes_by_its_id(monthly: Callable[..., Month
     pl.concat([new, items.reverse()]).write_csv(shop.place.items)
     shop.place.ingest()
     shop.train(SECOND, epochs=0)
-    start = Model.from_files(shop.files()).start
+    (models,) = seen
+    assert models.text_vectors.shape == models.vectors.shape
+    assert not np.allclose(models.text_vectors, models.vectors)
+    stored = Model.from_files(shop.files())
+    assert not [name for name in answering_files(stored, "") if name.startswith("start/")]  # only a training reads it
+    start = stored.start
     assert start is not None
     known, found = (
         dict(zip(each.ids.tolist(), each.table[each.row], strict=True)) for each in (before.item_id_vectors, start.item_id_vectors)
@@ -132,12 +169,20 @@ def test_lora_that_goes_on_changes_the_lower_layers_and_all_that_reads_them(
 ) -> None:
     shop = monthly()
     changed = shop.settings.train.model_copy(update={"tuning": "lora", "encoder_lr": 0.05})
-    lora = Monthly(shop.place, shop.settings.model_copy(update={"train": changed}))
+    pairs = shop.settings.cross_encoder.model_copy(update={"distillation": 0.5})
+    lora = Monthly(shop.place, shop.settings.model_copy(update={"train": changed, "cross_encoder": pairs}))
     lora.train(FIRST, warm_start=False)
+    first, learned = lora.about(), []
+    original = ranking.fit_cross_encoder
+    monkeypatch.setattr(ranking, "fit_cross_encoder", lambda *given: (learned.append(given[1]), original(*given))[1])
     counter = iter(range(100))  # each epoch is the best so far: what follows from it is tested
     monkeypatch.setattr(towers, "validation_ndcg", lambda _split: lambda _tower, _vectors: float(next(counter)))
     lora.train(SECOND, epochs=0, tuned_epochs=1)
-    assert lora.about()["continued"]["kept"] == []
+    about = lora.about()
+    assert about["continued"]["kept"] == []
+    assert [type(pairs) for pairs in learned] == [TaughtPairs]
+    assert about["ranking"]["measured_by"] == {"towers": first["key"][:16]}
+    assert about["ranking"]["text_parts"]["towers"] == first["ranking"]["text_parts"]["towers"]
     assert Model.from_files(lora.files()).ranking is not None
 
 
@@ -145,7 +190,10 @@ def test_a_second_time_it_is_there_already(monthly: Callable[..., Monthly]) -> N
     shop = monthly()
     shop.train(SECOND)
     name = shop.bundle().id
-    assert "already there" in shop.train(SECOND)
+    assert "already there for this data, these settings and this seed" in shop.train(SECOND)
+    assert "already there for this data, these settings and this seed" in shop.train(SECOND, fresh_every=9)
+    said = shop.train(SECOND, rate=0.5, rounds=3)
+    assert "already there for this data and this seed; it went on with other values of continual.rate, continual.rounds" in said
     assert shop.bundle().id == name
     # From nothing, the same data make another model; after it both are there, and either is found.
     assert "going on from" not in shop.train(SECOND, warm_start=False)
