@@ -14,7 +14,7 @@ from features.names import ARRIVAL_SCORE
 from features.storage.digests import unit_fraction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from retrieval.candidates import Candidates
 
@@ -47,7 +47,7 @@ def explore_new_items(ranked: Candidates, k: int, share: float, drawn_by: tuple[
     arrival = ranked.features.get(ARRIVAL_SCORE, np.full(ranked.rows.shape, np.nan))
     some = np.flatnonzero(~np.isnan(arrival).all(axis=1)).tolist()
     for b, places in zip(some, explored_places([keys[b] for b in some], k, share), strict=True):
-        new = np.sort(_drawn(arrival[b], int(places), k, lambda at: (keys[b], str(ids[ranked.rows[b, at]]))))
+        new = np.sort(_drawn(arrival[b], ids[ranked.rows[b]], int(places), k, keys[b]))
         behind = new[new >= k]
         if len(behind):
             rest = np.setdiff1d(np.arange(k), new)[: k - len(new)]
@@ -60,13 +60,13 @@ def explore_new_items(ranked: Candidates, k: int, share: float, drawn_by: tuple[
     return ranked.take(order)
 
 
-def _drawn(arrival: np.ndarray, places: int, k: int, key_of: Callable[[int], tuple[str, str]]) -> np.ndarray:
+def _drawn(arrival: np.ndarray, ids: np.ndarray, places: int, k: int, key: str) -> np.ndarray:
     """Return the candidates that get the places: those in the first k anyway, then a draw; fewer where there are fewer.
 
-    key_of : key of the list and id of the item, of a candidate: the draw does not depend on where it stands.
+    ids : of the candidates, so that the draw does not depend on where they stand.
     """
     new = np.flatnonzero(~np.isnan(arrival))
     # Gumbel noise on the log: the largest are a draw in proportion to the probabilities, without replacement.
-    noise = [-np.log(-np.log(max(unit_fraction("item", *key_of(at)), 1e-12))) for at in new.tolist()]
+    noise = [-np.log(-np.log(max(unit_fraction("item", key, str(item)), 1e-12))) for item in ids[new].tolist()]
     score = np.where(new < k, np.inf, np.log(np.maximum(arrival[new], 1e-12)) + noise)
     return new[np.argsort(-score, kind="stable")[:places]]

@@ -113,6 +113,15 @@ def test_events_at_or_after_the_cut_are_ignored(place: Place) -> None:
     assert np.array_equal(Place(later=False).expert.model.weights, place.expert.model.weights)
 
 
+def test_past_windows_read_nothing_of_the_factors_that_know_their_purchases(place: Place) -> None:
+    texts = (place.vectors, np.arange(N_ITEMS), ItemIndex.build(place.vectors))
+    blind = ALS(np.zeros_like(place.als.factors), place.als.config)
+    model = ColdStart.fit(place.before, place.catalog, NOW * DAY, texts, blind, WINDOW).model
+    assert np.array_equal(model.weights, place.expert.model.weights)
+    assert model.intercept == place.expert.model.intercept
+    assert model.weights[list(SIGNS).index("factors")] > 0
+
+
 def test_signs_hold(place: Place) -> None:
     for weight, sign in zip(place.expert.model.weights, SIGNS.values(), strict=True):
         assert weight * sign >= 0

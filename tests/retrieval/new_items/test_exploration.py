@@ -54,6 +54,14 @@ def test_the_same_key_draws_the_same_list_and_others_draw_others() -> None:
     assert {row[0][3] for row in first} == {5, 6, 7}
 
 
+def test_the_draw_does_not_depend_on_where_an_item_stands() -> None:
+    found = ranked({5: 0.5, 6: 0.5, 7: 0.5})
+    moved = found.take(np.array([[0, 1, 2, 3, 4, 7, 5, 6]]))
+    for key in KEYS[:50]:
+        first, second = (explore_new_items(one, 4, 0.25, ([key], IDS)).rows.tolist() for one in (found, moved))
+        assert first == second
+
+
 def test_new_items_are_drawn_in_proportion_to_their_probabilities() -> None:
     found = ranked({5: 0.1, 6: 0.2, 7: 0.7})
     drawn = np.array([explore_new_items(found, 4, 0.25, ([key], IDS)).rows[0, 3] for key in KEYS])
