@@ -71,7 +71,7 @@ def lines(report: Report) -> list[str]:
     )
     if report.exploration:
         parts = [f"{name} {shown(value, interval=True)}" for name, value in report.exploration.items()]
-        out.append(f"Places for new items (retrieval.exploration): {', '.join(parts)}")
+        out.append(f"Places for new items (retrieval.exploration), in lists without rules and without diversity: {', '.join(parts)}")
     for kind in ("all", "new"):
         if report.baselines:
             baseline, ratio = best_baseline(report, kind)

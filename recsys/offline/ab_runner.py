@@ -149,6 +149,6 @@ def _without_cross_encoder(recommender: Recommender) -> Callable[[Histories, int
 
     def recommend(users: Histories, k: int, allowed: np.ndarray) -> Any:
         candidates = recommender.candidates(users, max(k, recommender.model.retrieval.candidates), allowed)
-        return recommender.first_places(ranker.rank(candidates), k)
+        return recommender.first_places(recommender.with_chances(ranker.rank(candidates)), k)
 
     return recommend

@@ -179,6 +179,6 @@ class Variants:
 
     def _timed(self, name: str, shared: float, ranker: GBDTRanker, candidates: Candidates, k: int) -> Candidates:
         begun = time.perf_counter()
-        best = self.recommender.first_places(ranker.order(candidates), k)
+        best = self.recommender.first_places(self.recommender.with_chances(ranker.order(candidates)), k)
         self.seconds[name] = self.seconds.get(name, 0.0) + shared + time.perf_counter() - begun
         return best

@@ -129,7 +129,7 @@ def exploration_price(recommender: Recommender, split: Split, config: EvaluateCo
 
     New items are those of the catalogue's `created_at`; empty where there are none, or where `retrieval.exploration` is 0.
     """
-    if recommender.retriever.arrivals is None:
+    if recommender.retriever.arrivals is None or not recommender.model.retrieval.exploration:
         return {}
     truth, boot = GroundTruth.of(split, config.max_users, config.seed), Bootstrap(config.resamples, config.seed)
     places, sides = [], {"ndcg@10": [], "ndcg@10 without": []}

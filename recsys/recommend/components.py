@@ -20,7 +20,7 @@ from ranking.blocklist import Blocklist
 from ranking.merchandising.arrange import arrange_lists, as_ranked, beside, lowest_scores, with_rows
 from ranking.merchandising.facts import ActiveLimit, Merchandising
 from ranking.merchandising.rules import MerchandisingRules
-from ranking.ranker import GBDTRanker
+from ranking.ranker import LOG_ODDS, GBDTRanker
 from ranking.reasons import Reasons
 from ranking.variants import GroupLimit
 from retrieval.candidates import Candidates
@@ -129,13 +129,25 @@ class Components:
 
     def with_chances(self, ranked: Candidates) -> Candidates:
         """Give new arrivals the expert's probability, and their place by it; where past debuts calibrate none, the ranker's stays."""
+        replaced = self.by_expert(ranked)
+        if not replaced.any():
+            return ranked
+        chance = ranked.features[ARRIVAL_SCORE]
+        odds = np.where(replaced, log_odds(np.where(replaced, chance, 0.5)), ranked.features[LOG_ODDS]).astype(np.float32)
+        return ranked.ranked(np.where(replaced, chance, ranked.scores), **{LOG_ODDS: odds})
+
+    def by_expert(self, ranked: Candidates) -> np.ndarray:
+        """Return which items have the cold-start expert's probability in place of the ranker's, bool (b, k)."""
         chance = ranked.features.get(ARRIVAL_SCORE)
         if chance is None or not self.snapshot.cold_start.calibrated:
-            return ranked
-        return ranked.ranked(np.where(np.isnan(chance), ranked.scores, chance))
+            return np.zeros(ranked.rows.shape, dtype=bool)
+        return ranked.valid & ~np.isnan(chance)
 
     def list_keys(self, users: Histories) -> list[str]:
-        """Return user and day of each list, by which its explored places are drawn; unknown users share one key."""
+        """Return user and day of each list, by which its explored places are drawn; unknown users share one key.
+
+        The day is that of the histories, which end with the bundle: its lists stay as they are until the next refresh.
+        """
         ids, day = self.snapshot.log.user_ids, users.now // DAY
         rows = np.full(len(users), -1) if users.rows is None else users.rows
         return [f"{ids[row] if row >= 0 else ''} {day}" for row in rows.tolist()]
@@ -218,5 +230,10 @@ class Components:
         """Which items were created recently and never sold, bool (n_items,)."""
         config, snapshot = self.model.retrieval, self.snapshot
         created = snapshot.catalog.frame["created_at"].dt.epoch("s").fill_null(-1).to_numpy()
-        new = (created >= snapshot.now - int(config.arrival_days * DAY)) & (snapshot.stats.columns[BUYERS_EVER] == 0)
-        return new & (config.exploration > 0)
+        return (created >= snapshot.now - int(config.arrival_days * DAY)) & (snapshot.stats.columns[BUYERS_EVER] == 0)
+
+
+def log_odds(probability: np.ndarray) -> np.ndarray:
+    """log(p / (1 - p)), finite."""
+    p = np.clip(probability, 1e-9, 1 - 1e-6)
+    return np.log(p) - np.log1p(-p)

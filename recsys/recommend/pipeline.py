@@ -20,7 +20,7 @@ from ranking.diversity import diversify
 from ranking.ranker import LOG_ODDS, with_features
 from ranking.variants import bar_products
 from recsys.environment import usable_cores
-from recsys.recommend.components import Components
+from recsys.recommend.components import Components, log_odds
 from recsys.recommend.merchandise import ARRANGED_AMONG, arrange_ranked, with_rule_names, with_wanted
 from recsys.recommend.present import matches, present
 from recsys.recommend.request import MAX_PER_GROUP
@@ -144,7 +144,7 @@ class Recommender(Components):
         ranked = self.ranked(candidates)
         usual = np.maximum(self.recent_share[np.maximum(ranked.rows, 0)], 0.5 / self.recent_shoppers)
         # Log odds, not probabilities: calibration makes equals of neighbours, and then the least sold of them would come first.
-        by_lift = ranked.ranked(ranked.features[LOG_ODDS] - 0.5 * _log_odds(usual), probability=ranked.scores)
+        by_lift = ranked.ranked(ranked.features[LOG_ODDS] - 0.5 * log_odds(usual), probability=ranked.scores)
         return self.group_limit(max_per_group).keep(replace(by_lift, scores=by_lift.features["probability"])).first(max(k, depth))
 
     def first_places(self, ranked: Candidates, k: int, max_per_group: int = MAX_PER_GROUP, depth: int = 0) -> Candidates:
@@ -153,7 +153,7 @@ class Recommender(Components):
         depth : how many items to return; those behind the first k follow in their order.
         """
         kept, share = self.group_limit(max_per_group).keep(ranked), self.model.retrieval.exploration
-        return explore_new_items(kept, k, share, self.list_keys(ranked.users), depth)
+        return explore_new_items(kept, k, share, (self.list_keys(ranked.users), self.snapshot.catalog.ids), depth)
 
     def ranked(self, candidates: Candidates) -> Candidates:
         """All candidates by probability of purchase; without a ranker the fused order stays, with the features that reasons need.
@@ -292,9 +292,3 @@ class RequestGroup:
             best, placed = arrange_ranked(parts, best, self.k, self.rules, self.options.diversity)
         answers = present(parts, self.options, self.users, best, personal=self.personal, ranked=self.ranks and not degraded)
         return answers if placed is None else with_rule_names(answers, placed)
-
-
-def _log_odds(probability: np.ndarray) -> np.ndarray:
-    """log(p / (1 - p)), finite."""
-    p = np.clip(probability, 1e-9, 1 - 1e-6)
-    return np.log(p) - np.log1p(-p)

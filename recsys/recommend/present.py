@@ -36,6 +36,7 @@ def present(
     """
     ranker = parts.ranker if ranked else None
     contributions = ranker.contributions(best) if ranker and options.explain else {}
+    by_expert = parts.by_expert(best)  # there the ranker's contributions do not add up to the probability
     popular = not personal and not options.unsold
     if popular:
         reasons = [[_seller(parts, row) if row >= 0 else "" for row in rows] for rows in best.rows.tolist()]
@@ -50,7 +51,7 @@ def present(
         items = []
         for k in np.flatnonzero(best.valid[b]).tolist():
             probability = float(best.scores[b, k]) if chances else None
-            moved = _largest({name: float(column[b, k]) for name, column in contributions.items()})
+            moved = _largest({name: float(column[b, k]) for name, column in contributions.items() if not by_expert[b, k]})
             items.append(Recommendation(len(items) + 1, *next(facts), probability, reasons[b][k], moved))
         answers.append(Answer(user, parts.bundle_id, _fallback(parts, options, user, personal=personal), tuple(items)))
     return answers

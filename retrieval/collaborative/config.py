@@ -46,7 +46,7 @@ class RetrievalConfig(BaseModel):
         them comes `next_item_model`, a candidate feature and not a source: the transitions from the last step alone,
         which a sum over ten steps hides.
     exploration : float
-        Share of the places of all lists for items created within `arrival_days` that nobody has bought yet and whose text is
+        Share of the places of personal lists for items created within `arrival_days` that nobody has bought yet and whose text is
         similar to what the user bought, though their probability alone would not earn it.
     arrival_days : float
         Age in days up to which an item is an arrival.
@@ -89,7 +89,7 @@ class RetrievalConfig(BaseModel):
         rest = {name: value for name, value in values.items() if name != "arrivals"}
         share = _share(places)
         _log.warning(
-            "retrieval.arrivals is retrieval.exploration now: %d of ten places are read as exploration = %g; rename it", places, share
+            "note: retrieval.arrivals is retrieval.exploration now: %d of ten places are read as exploration = %g; rename it", places, share
         )
         return rest | {"exploration": share}
 

@@ -18,6 +18,7 @@ from safetensors.numpy import save
 from features.data.interactions import DAY
 from features.storage.arrays import arrays_of
 from features.storage.digests import unit_fraction
+from retrieval.collaborative.als import ALS
 from retrieval.collaborative.scoring import gather
 from retrieval.new_items.debuts import HABITS, SIGNS, TASTES, DebutExamples, DebutWindow
 from retrieval.new_items.evidence import Kinds, TextGraph, UnsoldTexts, habits, similarity, tastes
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from features.data.catalog import Catalog
     from features.data.histories import Histories
     from features.data.interactions import Interactions
-    from retrieval.collaborative.als import ALS
     from retrieval.index import ItemIndex
 
 WINDOWS = 4  # past windows: the newest calibrates, the others are fitted on
@@ -66,7 +66,7 @@ class ColdStart:
         log : events at or after `now` are ignored.
         now : the cut, in seconds since the epoch.
         texts : vectors of the distinct texts (t, dim), the text of each item (n_items,), and an index of the vectors.
-        als : fitted on the log before `now`.
+        als : fitted on the log before `now`; past windows have a fit of their own with its parameters.
         days : length of a window.
         """
         log, length = log.between(None, now), int(days * DAY)
@@ -78,16 +78,17 @@ class ColdStart:
         wanted = np.unique(text_of[~_sold(ever, log.n_items)])
         graph = TextGraph.of(wanted, vectors, index, np.bincount(text_of[sold], minlength=len(vectors)) > 0)
 
-        def at(log: Interactions, moment: int) -> UnsoldTexts:
+        def at(log: Interactions, moment: int, als: ALS) -> UnsoldTexts:
             return UnsoldTexts.at(log, moment, kinds, graph, vectors, als.factors)
 
         rng = np.random.default_rng(0)
         windows = []
         for start in starts:
             before = log.between(None, start)
-            past = DebutWindow(before, log.between(start, start + length), start, at(before, start), kinds, als)
+            known = ALS.fit(before.capped(), als.config)  # `als` has seen what was bought within the window
+            past = DebutWindow(before, log.between(start, start + length), start, at(before, start, known), kinds, known)
             windows.append(past.examples(rng))
-        unsold = at(log, now)
+        unsold = at(log, now, als)
         tie = np.array([TIE * unit_fraction(item) for item in catalog.ids[unsold.rows].tolist()], dtype=np.float32)
         return cls(unsold, tie, *_fitted(windows))
 

@@ -30,7 +30,7 @@ def explored_places(keys: Sequence[str], k: int, share: float) -> np.ndarray:
     return np.minimum(np.floor(share * k + drawn), k).astype(np.int64)
 
 
-def explore_new_items(ranked: Candidates, k: int, share: float, keys: Sequence[str], depth: int = 0) -> Candidates:
+def explore_new_items(ranked: Candidates, k: int, share: float, drawn_by: tuple[Sequence[str], np.ndarray], depth: int = 0) -> Candidates:
     """Cut ranked candidates to the first k, the last places for new items that would not have made the list.
 
     Which of a user's new items is drawn by chance, in proportion to their probabilities, so that not one of them gets all the places.
@@ -39,15 +39,15 @@ def explore_new_items(ranked: Candidates, k: int, share: float, keys: Sequence[s
     ----------
     ranked : best first; the feature `arrival` is the probability of new items near to the user's purchases, nan for all others.
     share : of all places; new items that make the list by themselves take such a place.
-    keys : of the lists, see `explored_places`.
+    drawn_by : keys of the lists, see `explored_places`, and external ids of the items (n_items,).
     depth : how many candidates to return; those behind the first k follow in their order.
     """
-    order = np.arange(k)
+    (keys, ids), order = drawn_by, np.arange(k)
     order = np.tile(np.where(order < ranked.rows.shape[1], order, -1), (len(ranked.users), 1))
     arrival = ranked.features.get(ARRIVAL_SCORE, np.full(ranked.rows.shape, np.nan))
     some = np.flatnonzero(~np.isnan(arrival).all(axis=1)).tolist()
     for b, places in zip(some, explored_places([keys[b] for b in some], k, share), strict=True):
-        new = np.sort(_drawn(arrival[b], int(places), k, keys[b]))
+        new = np.sort(_drawn(arrival[b], ids[ranked.rows[b]], int(places), k, keys[b]))
         behind = new[new >= k]
         if len(behind):
             rest = np.setdiff1d(np.arange(k), new)[: k - len(new)]
@@ -60,10 +60,13 @@ def explore_new_items(ranked: Candidates, k: int, share: float, keys: Sequence[s
     return ranked.take(order)
 
 
-def _drawn(arrival: np.ndarray, places: int, k: int, key: str) -> np.ndarray:
-    """Return the candidates that get the places: those in the first k anyway, then a draw; fewer where there are fewer."""
+def _drawn(arrival: np.ndarray, ids: np.ndarray, places: int, k: int, key: str) -> np.ndarray:
+    """Return the candidates that get the places: those in the first k anyway, then a draw; fewer where there are fewer.
+
+    ids : of the candidates, so that the draw does not depend on where they stand.
+    """
     new = np.flatnonzero(~np.isnan(arrival))
     # Gumbel noise on the log: the largest are a draw in proportion to the probabilities, without replacement.
-    noise = [-np.log(-np.log(max(unit_fraction("item", key, str(at)), 1e-12))) for at in new.tolist()]
+    noise = [-np.log(-np.log(max(unit_fraction("item", key, str(item)), 1e-12))) for item in ids[new].tolist()]
     score = np.where(new < k, np.inf, np.log(np.maximum(arrival[new], 1e-12)) + noise)
     return new[np.argsort(-score, kind="stable")[:places]]

@@ -11,7 +11,7 @@ import pytest
 from eval.protocol.runner import EvaluateConfig
 from features.data.interactions import DAY
 from features.data.split import Split
-from features.names import ARRIVAL_SCORE
+from features.names import ARRIVAL_SCORE, LOG_ODDS
 from recsys.offline.evaluate import exploration_price
 from recsys.recommend import open
 from recsys.recommend.request import RecommendOptions
@@ -60,13 +60,22 @@ def test_new_items_have_the_experts_probability_and_their_places_have_a_price(pl
     assert np.array_equal(offered, offered & new[ranked.rows])
     assert np.array_equal(ranked.scores[offered], chance[offered])
     assert (np.diff(np.where(ranked.valid, ranked.scores, -1), axis=1) <= 0).all()
-    for share in (0.1, 0.2):  # one and two places of ten, for all who bought something near
+    assert ranked.features[LOG_ODDS][offered].max() < ranked.features[LOG_ODDS][ranked.valid & ~offered].min()  # order by basket
+    (explained,) = recommender.answer(RecommendOptions(explain=True, k=100), ["user-00"])
+    assert {item.item_id.startswith("sku-new") for item in explained.items} == {True, False}
+    for item in explained.items:  # those of the ranker do not add up to the expert's probability
+        assert bool(item.contributions) != item.item_id.startswith("sku-new")
+    for share in (0.0, 0.1, 0.2):  # one and two places of ten, for all who bought something near
         retrieval = recommender.model.retrieval.model_copy(update={"exploration": share, "candidates": 100})
         model = copy.copy(recommender.model)
         vars(model)["retrieval"] = retrieval
         other = replace(recommender, model=model)
         vars(other)["_new_items"] = new
         price = exploration_price(other, split, EvaluateConfig())
+        assert other.retriever.arrivals is not None
+        if not share:  # new items compete all the same
+            assert price == {}
+            continue
         assert 0 < price["share of places"].value <= share + 1e-9
         assert price["ndcg@10"].value <= price["ndcg@10 without"].value
     assert exploration_price(opened, split, EvaluateConfig()) == {}

@@ -14,7 +14,7 @@ from retrieval.collaborative.config import RetrievalConfig
 def test_places_of_ten_become_a_share_and_the_new_name_is_said(places: int | str, share: float, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         assert RetrievalConfig.model_validate({"arrivals": places}).exploration == share
-    assert f"retrieval.arrivals is retrieval.exploration now: {int(places)} of ten places" in caplog.text
+    assert f"note: retrieval.arrivals is retrieval.exploration now: {int(places)} of ten places" in caplog.text
 
 
 def test_both_names_at_once_are_refused() -> None:

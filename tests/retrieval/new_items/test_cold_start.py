@@ -113,6 +113,14 @@ def test_events_at_or_after_the_cut_are_ignored(place: Place) -> None:
     assert np.array_equal(Place(later=False).expert.model.weights, place.expert.model.weights)
 
 
+def test_past_windows_read_nothing_of_the_factors_that_know_their_purchases(place: Place) -> None:
+    texts = (place.vectors, np.arange(N_ITEMS), ItemIndex.build(place.vectors))
+    telling = ALS(np.eye(8, dtype=np.float32)[place.mug.astype(int)], place.als.config)
+    model = ColdStart.fit(place.before, place.catalog, NOW * DAY, texts, telling, WINDOW).model
+    assert np.array_equal(model.weights, place.expert.model.weights)
+    assert model.intercept == place.expert.model.intercept
+
+
 def test_signs_hold(place: Place) -> None:
     for weight, sign in zip(place.expert.model.weights, SIGNS.values(), strict=True):
         assert weight * sign >= 0

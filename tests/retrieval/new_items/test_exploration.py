@@ -12,6 +12,8 @@ from retrieval.candidates import Candidates
 from retrieval.new_items.exploration import explore_new_items, explored_places
 
 KEYS = [f"user-{n} 19000" for n in range(2000)]
+IDS = np.array([f"p{n}" for n in range(8)])
+DRAWN = (["someone"], IDS)
 
 
 def ranked(at: dict[int, float]) -> Candidates:
@@ -35,7 +37,7 @@ def ranked(at: dict[int, float]) -> Candidates:
     ],
 )
 def test_the_last_places_go_to_new_items(share: float, at: dict[int, float], places: list[int]) -> None:
-    assert explore_new_items(ranked(at), 4, share, ["someone"]).rows.tolist() == [places]
+    assert explore_new_items(ranked(at), 4, share, DRAWN).rows.tolist() == [places]
 
 
 @pytest.mark.parametrize(("share", "k"), [(0.1, 10), (0.03, 10), (0.25, 5), (0.0, 10), (1.0, 3)])
@@ -47,19 +49,27 @@ def test_over_users_the_share_is_kept(share: float, k: int) -> None:
 
 def test_the_same_key_draws_the_same_list_and_others_draw_others() -> None:
     found = ranked({5: 0.5, 6: 0.5, 7: 0.5})
-    first = [explore_new_items(found, 4, 0.25, [key]).rows.tolist() for key in KEYS[:50]]
-    assert first == [explore_new_items(found, 4, 0.25, [key]).rows.tolist() for key in KEYS[:50]]
+    first = [explore_new_items(found, 4, 0.25, ([key], IDS)).rows.tolist() for key in KEYS[:50]]
+    assert first == [explore_new_items(found, 4, 0.25, ([key], IDS)).rows.tolist() for key in KEYS[:50]]
     assert {row[0][3] for row in first} == {5, 6, 7}
+
+
+def test_the_draw_does_not_depend_on_where_an_item_stands() -> None:
+    found = ranked({5: 0.5, 6: 0.5, 7: 0.5})
+    moved = found.take(np.array([[0, 1, 2, 3, 4, 7, 5, 6]]))
+    for key in KEYS[:50]:
+        first, second = (explore_new_items(one, 4, 0.25, ([key], IDS)).rows.tolist() for one in (found, moved))
+        assert first == second
 
 
 def test_new_items_are_drawn_in_proportion_to_their_probabilities() -> None:
     found = ranked({5: 0.1, 6: 0.2, 7: 0.7})
-    drawn = np.array([explore_new_items(found, 4, 0.25, [key]).rows[0, 3] for key in KEYS])
+    drawn = np.array([explore_new_items(found, 4, 0.25, ([key], IDS)).rows[0, 3] for key in KEYS])
     assert [np.mean(drawn == row) for row in (5, 6, 7)] == pytest.approx([0.1, 0.2, 0.7], abs=0.04)
 
 
 @given(st.dictionaries(st.integers(0, 7), st.floats(1e-6, 0.9)), st.floats(0, 1), st.integers(1, 6), st.text(max_size=5))
 def test_nothing_is_lost_or_shown_twice(at: dict[int, float], share: float, k: int, key: str) -> None:
-    deep = explore_new_items(ranked(at), k, share, [key], depth=8).rows[0]
+    deep = explore_new_items(ranked(at), k, share, ([key], IDS), depth=8).rows[0]
     assert sorted(deep.tolist()) == list(range(8))
-    assert explore_new_items(ranked(at), k, share, [key]).rows[0].tolist() == deep[:k].tolist()
+    assert explore_new_items(ranked(at), k, share, ([key], IDS)).rows[0].tolist() == deep[:k].tolist()
