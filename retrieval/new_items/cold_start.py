@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from safetensors.numpy import save
 
 from features.data.interactions import DAY
+from features.names import FIRST_SALE
 from features.storage.arrays import arrays_of
 from features.storage.digests import unit_fraction
 from retrieval.collaborative.als import ALS
@@ -99,7 +100,7 @@ class ColdStart:
     def to_files(self) -> dict[str, bytes]:
         """Return arrays in safetensors, and whether scores are probabilities in JSON."""
         unsold, near = self.unsold, self.unsold.near
-        arrays = {name: getattr(unsold, name) for name in ("rows", "group", "first", "factors", "columns", "first_sale")}
+        arrays = {name: getattr(unsold, name) for name in ("rows", "group", "first", "factors", "columns", FIRST_SALE)}
         arrays |= {"near_data": near.data, "near_indices": near.indices, "near_indptr": near.indptr, "near_shape": np.array(near.shape)}
         arrays |= {"tie": self.tie, "weights": self.model.weights, "intercept": np.array([self.model.intercept])}
         about = json.dumps({"calibrated": self.calibrated, "columns": list(SIGNS)})
@@ -112,7 +113,7 @@ class ColdStart:
         near = sp.csr_array(
             (arrays["near_data"], arrays["near_indices"], arrays["near_indptr"]), shape=tuple(arrays["near_shape"].tolist())
         )
-        unsold = UnsoldTexts(near=near, **{name: arrays[name] for name in ("rows", "group", "first", "factors", "columns", "first_sale")})
+        unsold = UnsoldTexts(near=near, **{name: arrays[name] for name in ("rows", "group", "first", "factors", "columns", FIRST_SALE)})
         return cls(unsold, arrays["tie"], SignedLogistic(arrays["weights"], float(arrays["intercept"][0])), about["calibrated"])
 
 

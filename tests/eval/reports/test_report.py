@@ -41,7 +41,15 @@ def test_the_table_shows_ours_then_every_baseline(report):
     names = [line.split("│")[1].strip() for line in lines if line.startswith("│")]
     assert names == ["ours", *(name.replace("_", " ") for name in BASELINE_NAMES)]
     row = next(line for line in lines if line.startswith("│ popular"))
-    assert [cell.strip().split()[0] for cell in row.split("│")[2:-1]] == ["0.7099", "1.0000", "1.0000", "1.0000", "1.0000", "0.4307", "1.0000"]
+    assert [cell.strip().split()[0] for cell in row.split("│")[2:-1]] == [
+        "0.7099",
+        "1.0000",
+        "1.0000",
+        "1.0000",
+        "1.0000",
+        "0.4307",
+        "1.0000",
+    ]
 
 
 def test_below_the_table_are_scores_stages_and_the_best_baseline(report):
