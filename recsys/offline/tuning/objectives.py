@@ -129,7 +129,7 @@ class RankingObjective:
     def base(self, settings: Settings) -> Booster:
         """Fit the base booster as a training does."""
         later = [self.windows[name].users.narrowed(settings.retrieval).labelled for name in ("correction", "calibration")]
-        return fit_base([pairs.labelled for pairs in self._parts(settings)], later, settings.gbdt, self.shop.job.seed)[0]
+        return fit_base([pairs.labelled for pairs in self._parts(settings)], later, settings.gbdt, self.shop.job.seed).booster
 
     def judged(self, settings: Settings, base: Booster) -> np.ndarray:
         """Return the NDCG@10 of each user of the two windows in the order of a base booster."""
