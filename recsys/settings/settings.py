@@ -39,7 +39,7 @@ from recsys.settings.events import EventWeights
 from recsys.settings.refresh import BundleConfig, RefreshConfig
 from recsys.settings.renamed_keys import RENAMED, spellings, with_new_keys, with_new_variables
 from recsys.settings.serve import ServeConfig
-from recsys.settings.tracking import TrackingConfig
+from recsys.settings.tracking import TrackingConfig, is_uri
 from retrieval.collaborative.config import RetrievalConfig
 from retrieval.index import IndexConfig
 from retrieval.pretraining.config import PretrainConfig
@@ -234,8 +234,8 @@ def _read(path: Path) -> dict[str, Any]:
             sql["uri"] = f"{SQLITE}{path.parent / sql['uri'].removeprefix(SQLITE)}"
     for section, key in _FILES:
         values = table.get(section)
-        if isinstance(values, dict) and isinstance(values.get(key), str) and "://" not in values[key]:
-            values[key] = str(path.parent / values[key])
+        if isinstance(values, dict) and isinstance(where := values.get(key), str) and not is_uri(key, where):
+            values[key] = str(path.parent / where)
     return table
 
 

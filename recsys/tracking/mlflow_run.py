@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from recsys.settings.tracking import is_uri
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -82,7 +84,7 @@ def _client(where: str) -> Any:
 
 
 def _uri(where: str) -> str:
-    if "://" in where or where == "databricks":
+    if is_uri("mlflow", where):
         return where
     folder = Path(where).absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,4 +93,4 @@ def _uri(where: str) -> str:
 
 def _artifacts(where: str) -> str | None:
     """Return where artifacts of an experiment in a folder would go; MLflow's own choice is the current folder."""
-    return None if "://" in where or where == "databricks" else (Path(where).absolute() / "artifacts").as_uri()
+    return None if is_uri("mlflow", where) else (Path(where).absolute() / "artifacts").as_uri()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,7 +89,20 @@ def train_model(job: TrainingJob, device: torch.device, work: Path, cache: Path)
 
 def assemble(job: TrainingJob, fitted: Fitted, device: torch.device, work: Path) -> Model:
     """Train the last epochs of towers that have some, and return the model on the CPU."""
-    models, ranking, start = fitted.models, fitted.ranking, None
+    model = recommending_model(job, fitted.models, fitted.ranking, work)
+    return replace(
+        model,
+        about=_about(job, fitted, device),
+        search=fitted.search.ranker,
+        pairs=fitted.search.pairs,
+        sentiment=fitted.reviews.sentiment,
+        polarity=fitted.reviews.polarity,
+    )
+
+
+def recommending_model(job: TrainingJob, models: TextModels, ranking: Ranking, work: Path) -> Model:
+    """Train the last epochs of towers that have some, and return a model without search and reviews on the CPU."""
+    start = None
     if job.settings.tower.user_encoder == "sequence" and job.settings.train.last_epochs:
         item_id_vectors = _item_id_vectors(job, models)
         start = None if item_id_vectors is None else TowersStart.copy_of(models.tower, item_id_vectors)
@@ -102,13 +115,9 @@ def assemble(job: TrainingJob, fitted: Fitted, device: torch.device, work: Path)
         models.query_tower,
         job.settings.retrieval,
         ranking,
-        _about(job, fitted, device),
+        {"trained": True},
         _item_id_vectors(job, models),
-        fitted.search.ranker,
-        fitted.search.pairs,
-        fitted.reviews.sentiment,
-        fitted.reviews.polarity,
-        start,
+        start=start,
     )
 
 

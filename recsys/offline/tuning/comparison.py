@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 from eval.metrics.lists import ndcg
 from eval.protocol.ground_truth import GroundTruth
 from eval.protocol.runner import EvaluateConfig, EvaluationRunner
-from recsys.artifacts.model import Model
 from recsys.offline.tuning.objectives import K, TuningShop
 from recsys.offline.tuning.wide_candidates import main_list
 from recsys.recommend.pipeline import Recommender
 from recsys.snapshot.encode import EncodeOptions, encode_catalog
 from recsys.snapshot.snapshot import LogAggregates, indexed
+from recsys.training.pipeline import recommending_model
 from recsys.training.ranking import fit_ranking
-from recsys.training.towers import fit_last_epochs, fit_text_models
-from retrieval.two_tower.item_ids import ItemIdVectors
+from recsys.training.towers import fit_text_models
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from eval.metrics.intervals import MetricValue
     from features.data.split import Split
     from recsys.settings.settings import Settings
-    from recsys.training.job import TrainingJob
 
 MAX_USERS = 10_000
 
@@ -83,21 +81,10 @@ def compare(shop: TuningShop, split: Split, current: Candidate, tuned: Candidate
 def _per_user(shop: TuningShop, split: Split, one: Candidate, folder: Path, judge: tuple[EvaluationRunner, str]) -> np.ndarray:
     """Return the NDCG@10 of each user of the test."""
     job, (runner, kind) = replace(shop.job, settings=one.settings), judge
-    model = recommending_model(job, shop, one.towers, folder)
+    models = fit_text_models(job, shop.device, one.towers, shop.cache)
+    ranking, _ = fit_ranking(job, models, folder, shop.device)
+    model = recommending_model(job, models, ranking, folder)
     encoded = encode_catalog(job.catalog, model, shop.cache, options=EncodeOptions(progress=job.progress))
     aggregates = LogAggregates.of(job.catalog, split.history, split.cut, model.retrieval, review_words=job.review_words)
     recommender = Recommender(model, indexed(job.catalog, aggregates, split.cut, model, encoded, one.settings.indexing))
     return ndcg(runner.run(recommender.recommend, kind, K).rows, runner.ground_truth.relevant(kind), K)
-
-
-def recommending_model(job: TrainingJob, shop: TuningShop, towers: Path, work: Path) -> Model:
-    """Return a model that recommends as a trained one does; nothing is trained for search and reviews."""
-    models = fit_text_models(job, shop.device, towers, shop.cache)
-    ranking, _ = fit_ranking(job, models, work, shop.device)
-    if job.settings.tower.user_encoder == "sequence" and job.settings.train.last_epochs:
-        fit_last_epochs(job, models, work)
-    for module in (models.encoder, models.tower, models.query_tower, ranking.cross_encoder):
-        module.cpu()
-    learned = models.item_id_vectors
-    vectors = None if learned is None else ItemIdVectors(job.catalog.ids, models.text_of.astype("int32"), learned.vectors())
-    return Model(models.encoder, models.tower, models.query_tower, job.settings.retrieval, ranking, {"trained": True}, vectors)

@@ -1,8 +1,10 @@
 """What the trials of each stage compute: functions of settings and of the checkpoints in a folder, on validation windows.
 
 The towers' windows and those of the ranking lie before the test's cut, see `recsys.training.windows.Windows`. The towers are
-judged on their validation window, as in every training. The base booster is judged on the two windows that it is not fitted on,
-and the cross-encoder on the last one, whose labels the calibration alone sees, and a calibration changes no order.
+judged on their validation window, as in every training. The ranking's parts are fitted on what `recsys.training.ranking.fit_ranking`
+fits them on, lists of items with few buyers included, but for fewer users. The base booster is judged on the two windows that it
+is not fitted on, and the cross-encoder on the last one, whose labels the calibration alone sees, and a calibration changes no
+order. The main list alone judges: lists of items with few buyers only train.
 """
 
 from __future__ import annotations
@@ -15,14 +17,15 @@ import numpy as np
 
 from eval.metrics.lists import ndcg
 from features.text.token_states import ItemTokens
+from ranking.cross_encoder.distillation import taught
 from ranking.cross_encoder.model import CrossEncoder
-from ranking.cross_encoder.trainer import TrainingPairs, fit_cross_encoder
+from ranking.cross_encoder.trainer import fit_cross_encoder
 from ranking.gbdt import fit_base, fit_booster
 from ranking.ranker import GBDTRanker, order_by_base
 from recsys.offline.tuning.search_space import with_values
 from recsys.offline.tuning.wide_candidates import JudgedWindow
 from recsys.training.job import RankingData
-from recsys.training.ranking import fit_residual_and_calibration
+from recsys.training.ranking import fit_residual_and_calibration, rerankable
 from recsys.training.towers import fit_text_models
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from ranking.cross_encoder.trainer import TrainingPairs
     from ranking.gbdt import Booster
     from recsys.offline.tuning.search_space import Value, Values
     from recsys.offline.tuning.trials import StepReport
@@ -128,8 +132,9 @@ class RankingObjective:
 
     def base(self, settings: Settings) -> Booster:
         """Fit the base booster as a training does."""
-        later = [self.windows[name].users.narrowed(settings.retrieval).labelled for name in ("correction", "calibration")]
-        return fit_base([pairs.labelled for pairs in self._parts(settings)], later, settings.gbdt, self.shop.job.seed)[0]
+        windows = [self.windows[name].narrowed(settings.retrieval) for name in ("correction", "calibration")]
+        later = [pairs.labelled for window in windows for pairs in window.judged]
+        return fit_base([pairs.labelled for pairs in self._parts(settings)], later, settings.gbdt, self.shop.job.seed).booster
 
     def judged(self, settings: Settings, base: Booster) -> np.ndarray:
         """Return the NDCG@10 of each user of the two windows in the order of a base booster."""
@@ -141,8 +146,7 @@ class RankingObjective:
         return np.concatenate(out)
 
     def _parts(self, settings: Settings) -> list[TrainingPairs]:
-        windows = [self.windows[name] for name in ("early", "late")]
-        return [wide.narrowed(settings.retrieval) for window in windows for wide in (window.users, window.anonymous) if len(wide.ranks)]
+        return [pairs for name in ("early", "late") for pairs in self.windows[name].narrowed(settings.retrieval).parts]
 
 
 @dataclass(frozen=True)
@@ -171,16 +175,16 @@ class ReadingObjective:
         """Return the NDCG@10 of each user of the last window, nan for users without a relevant item."""
         shop, windows, models = self.ranking.shop, self.ranking.windows, self.ranking.models
         settings = with_values(shop.settings, {**self.chosen, **values})
-        early, second, third = (windows[name].users.narrowed(settings.retrieval) for name in ("early", "correction", "calibration"))
+        early, second, third = (windows[name].narrowed(settings.retrieval) for name in ("early", "correction", "calibration"))
         tokens = ItemTokens(models.states, models.text_of)
         model = CrossEncoder.upon(models.encoder, settings.cross_encoder).to(shop.device)
-        best = order_by_base(early.candidates, self.base).first(3 * settings.cross_encoder.rerank_depth)
-        fit_cross_encoder(model, TrainingPairs(best, windows["early"].users.bought.hits(best.rows)), tokens, folder, shop.job.seed)
-        data = RankingData((), second, third, tokens, settings, shop.job.seed)
+        best = rerankable(early, self.base, settings)
+        fit_cross_encoder(model, taught(best, settings.cross_encoder), tokens, folder, shop.job.seed)
+        data = RankingData((), second.pairs, third.pairs, tokens, settings, shop.job.seed, second.few, third.few)
         residual, calibration = fit_residual_and_calibration(self.base, model, data)
         reader = None if residual.idle else model
         ranker = GBDTRanker(None, self.base, residual, reader, tokens, calibration)  # pyright: ignore[reportArgumentType]
-        return _ndcg(ranker.order(windows["calibration"].allowed(third.candidates)), windows["calibration"])
+        return _ndcg(ranker.order(windows["calibration"].allowed(third.pairs.candidates)), windows["calibration"])
 
 
 def _ndcg(ranked: Candidates, window: JudgedWindow) -> np.ndarray:

@@ -164,7 +164,7 @@ def _ranking(settings: Settings, reviews: bool) -> list[Knob]:
         Knob("gbdt.l2", "float", 1.0, 100.0, log=True),
     ]
     # A source that is off stays off: it would be fitted for every answer.
-    sources = ["ease", "item_knn", "als", "tower", "popular", "markov", *(["reviews"] if reviews else [])]
+    sources = ["ease", "item_knn", "als", "tower", "popular", "markov", "texts", *(["reviews"] if reviews else [])]
     quotas = {source: int(getattr(settings.retrieval, source)) for source in sources}
     return out + [Knob(f"retrieval.{source}", "int", 0, 2 * quota) for source, quota in quotas.items() if quota]
 

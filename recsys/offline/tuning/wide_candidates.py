@@ -8,16 +8,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eval.protocol.ground_truth import GroundTruth
-from features.behavior.item_stats import ItemStats
 from features.data.shop_profile import ShopProfile
-from features.names import FUSED_SCORE, TOWER_RANK
+from features.names import (
+    FUSED_SCORE,
+    MARKOV_SCORE,
+    NEXT_ITEM_SCORE,
+    REVIEW_EASE_SCORE,
+    TOWER_RANK,
+    WORDS_KNN,
+    WORDS_LAST,
+    WORDS_SIMILARITY,
+)
 from ranking.cross_encoder.trainer import TrainingPairs
 from ranking.ranker import with_features
-from recsys.training.ranking import anonymous_baskets
-from retrieval.collaborative.models import Collaborative
-from retrieval.hybrid import FUSION, HybridRetriever
-from retrieval.index import ItemIndex
-from retrieval.two_tower.retriever import TwoTowerRetriever
+from recsys.training.few_buyers.lists import MOST, few_buyer_users
+from recsys.training.few_buyers.window_retriever import WindowRetriever
+from recsys.training.ranking import WindowCandidates, anonymous_baskets
+from retrieval.hybrid import FUSION
 
 if TYPE_CHECKING:
     from eval.metrics.user_items import UserItems
@@ -30,6 +37,13 @@ if TYPE_CHECKING:
 
 USERS_AT_ONCE = 64
 QUOTA_OF = {"own": "repeat_purchases"}  # sources whose quota has another name
+QUOTAS = ("repeat_purchases", "ease", "item_knn", "als", "tower", "popular", "markov", "reviews", "texts")
+# Candidate features that exist only where a source has a quota, by the quota.
+FEATURES_OF = {
+    "markov": (MARKOV_SCORE, NEXT_ITEM_SCORE),
+    "reviews": (REVIEW_EASE_SCORE,),
+    "texts": (WORDS_LAST, WORDS_SIMILARITY, WORDS_KNN),
+}
 
 
 @dataclass(frozen=True)
@@ -41,63 +55,78 @@ class WideCandidates:
     candidates : in any order, with all features.
     ranks : each candidate's rank in the list of each source, int64 (b, k); -1 where the source does not list it.
     bought : what the users bought in the window.
+    most : candidates a user, at most; None for as many as the settings say.
+    stands_for : see `ranking.cross_encoder.trainer.TrainingPairs`.
     """
 
     candidates: Candidates
     ranks: dict[str, np.ndarray]
     bought: UserItems
+    most: int | None = None
+    stands_for: float = 1.0
 
     def narrowed(self, config: RetrievalConfig) -> TrainingPairs:
-        """Return the candidates that these quotas retrieve, as `recsys.training.ranking.window_candidates` has them."""
+        """Return the candidates that these quotas retrieve, with the features that a retrieval with these quotas gives."""
         fused, tower_rank = np.zeros(self.candidates.rows.shape, dtype=np.float32), self.candidates.features[TOWER_RANK]
         for source, rank in self.ranks.items():
             listed = (rank >= 0) & (rank < getattr(config, QUOTA_OF.get(source, source)))
             fused = (fused + np.where(listed, 1 / (FUSION + 1 + rank), 0)).astype(np.float32)  # rounded as the retrieval rounds
             if source == "tower":
                 tower_rank = np.where(listed, rank, np.nan).astype(np.float32)
-        features = self.candidates.features | {FUSED_SCORE: fused, TOWER_RANK: tower_rank}
+        missing = {name for quota, names in FEATURES_OF.items() if not getattr(config, quota) for name in names}
+        features = {name: column for name, column in self.candidates.features.items() if name not in missing}
+        features |= {FUSED_SCORE: fused, TOWER_RANK: tower_rank}
         order = np.lexsort((self.candidates.rows, -fused), axis=1)
         order = np.where(np.take_along_axis(fused, order, axis=1) > 0, order, -1)
-        width = max(1, min(config.candidates, int((order >= 0).sum(axis=1).max(initial=1))))
+        most = config.candidates if self.most is None else min(config.candidates, self.most)
+        width = max(1, min(most, int((order >= 0).sum(axis=1).max(initial=1))))
         found = replace(self.candidates, scores=np.where(fused > 0, fused, -np.inf), features=features).take(order[:, :width])
-        return TrainingPairs(found, self.bought.hits(found.rows))
+        return TrainingPairs(found, self.bought.hits(found.rows), self.stands_for)
 
 
 @dataclass(frozen=True)
 class JudgedWindow:
-    """The candidates of one window's users, and what a list of theirs is judged by.
+    """The wide candidates that a ranking is fitted on in one window, and what a list of the window's users is judged by.
 
     Attributes
     ----------
+    users : of users who bought in the window.
     anonymous : of anonymous baskets.
+    few : of each kind of list of items with few buyers, see `recsys.training.few_buyers.lists`; empty where nobody bought one.
     ground_truth : of the users.
     kind : the shop's main list, see `main_list`.
     """
 
     users: WideCandidates
     anonymous: WideCandidates
+    few: tuple[WideCandidates, ...]
     ground_truth: GroundTruth
     kind: str
 
     @classmethod
     def of(cls, job: TrainingJob, models: TextModels, window: Window, users: int) -> JudgedWindow:
-        """Retrieve at the window's start for at most so many users who bought in it, with the quotas of the job's settings."""
+        """Retrieve at the window's start for at most so many users of each kind, with the quotas of the job's settings."""
         split, settings = window.split(job.log), job.settings
         ground_truth = GroundTruth.of(split, users, job.seed)
-        collaborative = Collaborative.fit(split.history, window.start, settings.retrieval, job.review_words)
-        index = ItemIndex.build(models.vectors, settings.index)
-        towers = TwoTowerRetriever(models.tower, models.vectors, index, models.text_of, collaborative.popularity.ranking)
-        retriever, stats = (
-            HybridRetriever(collaborative, towers, settings.retrieval),
-            ItemStats.fit(split.history, job.catalog, window.start),
-        )
+        found = WindowRetriever.of(job, models, split.history, window.start, models.vectors, job.collaborative(window))
         baskets, rest = anonymous_baskets(split, settings.gbdt.visitors, np.random.default_rng([job.seed, len(split.labels)]))
+        few = (
+            replace(_wide(each.found, each.histories, each.bought, each.allowed), most=MOST, stands_for=each.stands_for)
+            for each in few_buyer_users(job, models, split, found, users)
+        )
         return cls(
-            _wide(retriever, stats, split.histories(ground_truth.users), ground_truth.bought),
-            _wide(retriever, stats, baskets, rest),
+            _wide(found, split.histories(ground_truth.users), ground_truth.bought),
+            _wide(found, baskets, rest),
+            tuple(few),
             ground_truth,
             main_list(job),
         )
+
+    def narrowed(self, config: RetrievalConfig) -> WindowCandidates:
+        """Return what these quotas retrieve, as `recsys.training.ranking.window_candidates` has it."""
+        pairs, few = self.users.narrowed(config), [wide.narrowed(config) for wide in self.few]
+        recall = float(pairs.labels.sum() / max(self.users.bought.counts.sum(), 1))
+        return WindowCandidates(pairs, self.anonymous.narrowed(config), recall, TrainingPairs.joined(few) if few else None)
 
     @property
     def relevant(self) -> UserItems:
@@ -121,13 +150,20 @@ def main_list(job: TrainingJob) -> str:
     return "all" if ShopProfile.of(job.log).buys_again else "unseen"
 
 
-def _wide(retriever: HybridRetriever, stats: ItemStats, users: Histories, bought: UserItems) -> WideCandidates:
-    config = retriever.config
-    most = sum(getattr(config, QUOTA_OF.get(source, source)) for source in (*QUOTA_OF, "ease", "item_knn", "als", "tower", "popular"))
-    candidates = with_features(retriever.retrieve(users, most + config.markov + config.reviews), stats)
+def _wide(found: WindowRetriever, users: Histories, bought: UserItems, allowed: np.ndarray | None = None) -> WideCandidates:
+    """Retrieve all that any source lists.
+
+    Parameters
+    ----------
+    bought : of the users, by their place in `users`.
+    allowed : items that may be returned, bool (b, n_items).
+    """
+    retriever = found.retriever
+    most = sum(getattr(retriever.config, quota) for quota in QUOTAS)
+    candidates = with_features(retriever.retrieve(users, most, allowed), found.stats)
     parts = []
     for begin in range(0, max(1, len(users)), USERS_AT_ONCE):
         part = np.arange(begin, min(begin + USERS_AT_ONCE, len(users)))
-        parts.append(retriever.places(users.take(part), candidates.rows[part]))
+        parts.append(retriever.places(users.take(part), candidates.rows[part], None if allowed is None else allowed[part]))
     ranks = {source: np.concatenate([part[source] for part in parts]) for source in parts[0]} if len(users) else {}
     return WideCandidates(candidates, ranks, bought)

@@ -21,6 +21,9 @@ from ranking.cross_encoder.trainer import TrainingPairs
 from recsys.training.few_buyers.window_retriever import WindowRetriever
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from features.data.histories import Histories
     from features.data.interactions import Interactions
     from features.data.split import Split
     from recsys.training.job import TrainingJob
@@ -40,19 +43,48 @@ def few_buyer_lists(
     found : retrieval over the split's whole history.
     most : users of each kind of list, at most; None for the base booster's number.
     """
-    config, parts = job.settings.gbdt, []
+    given = []
+    for users in few_buyer_users(job, models, split, found, most):
+        lists = users.found.labelled(users.histories, users.bought, users.allowed)
+        given.append(TrainingPairs(lists.candidates.first(MOST), lists.labels[:, :MOST], users.stands_for))
+    _log.info("lists of items with few buyers: %s users", " and ".join(str(len(part.labels)) for part in given) or "no")
+    return TrainingPairs.joined(given) if given else None
+
+
+@dataclass(frozen=True)
+class FewBuyerUsers:
+    """Users with what their lists are retrieved from.
+
+    Attributes
+    ----------
+    found : retrieval over what is known when the lists are made.
+    histories : of the users, by what is known then.
+    bought : of the users, by their place in `histories`.
+    allowed : what the lists may hold, bool (b, n_items).
+    stands_for : see `ranking.cross_encoder.trainer.TrainingPairs`.
+    """
+
+    found: WindowRetriever
+    histories: Histories
+    bought: UserItems
+    allowed: np.ndarray
+    stands_for: float
+
+
+def few_buyer_users(
+    job: TrainingJob, models: TextModels, split: Split, found: WindowRetriever, most: int | None = None
+) -> Iterator[FewBuyerUsers]:
+    """Yield the users of each kind of list, see `few_buyer_lists`: one kind at a time, for a retrieval is large."""
+    config = job.settings.gbdt
     most = config.few_buyer_users if most is None else min(most, config.few_buyer_users)
     if not most:
-        return None
+        return
     rng = np.random.default_rng([job.seed, len(split.labels)])
     whole = GroundTruth.over(split, split.users)
     buyers = whole.relevant("few").user
-    parts.append(_labelled(found, split, whole, _Users.of(buyers, len(whole.users), most, rng), whole.few))
+    yield from _users(found, split, whole, _Users.of(buyers, len(whole.users), most, rng), whole.few)
     if config.hidden_items:
-        parts.append(_hidden(job, models, whole, most, rng))
-    given = [part for part in parts if part is not None]
-    _log.info("lists of items with few buyers: %s users", " and ".join(str(len(part.labels)) for part in given) or "no")
-    return TrainingPairs.joined(given) if given else None
+        yield from _hidden(job, models, whole, most, rng)
 
 
 def without_purchases(log: Interactions, hidden: np.ndarray, rng: np.random.Generator) -> Interactions:
@@ -65,8 +97,8 @@ def without_purchases(log: Interactions, hidden: np.ndarray, rng: np.random.Gene
     return log.where(~hidden[log.item] | (place < kept[log.item]))
 
 
-def _hidden(job: TrainingJob, models: TextModels, whole: GroundTruth, most: int, rng: np.random.Generator) -> TrainingPairs | None:
-    """Return lists of hidden items and items with few buyers, of users who bought a hidden item for the first time."""
+def _hidden(job: TrainingJob, models: TextModels, whole: GroundTruth, most: int, rng: np.random.Generator) -> Iterator[FewBuyerUsers]:
+    """Yield users who bought a hidden item for the first time, for lists of hidden items and items with few buyers."""
     split = whole.split
     hidden = rng.random(split.history.n_items) < job.settings.gbdt.hidden_items
     left = replace(split, history=without_purchases(split.history, hidden, rng))
@@ -75,13 +107,13 @@ def _hidden(job: TrainingJob, models: TextModels, whole: GroundTruth, most: int,
     first = hidden[bought.item] & ~whole.seen.has(bought.user, bought.item) & known[bought.user]
     users = _Users.of(bought.user[first], int(known.sum()), most, rng)
     if not len(users.chosen):
-        return None
+        return
     vectors = models.vectors
     if models.text_vectors is not None:  # without what the towers have learned of the items themselves
         hidden_texts = np.isin(np.arange(len(vectors)), models.text_of[hidden])
         vectors = np.where(hidden_texts[:, None], models.text_vectors, vectors)
     found = WindowRetriever.of(job, models, left.history, split.cut, vectors)
-    return _labelled(found, left, whole, users, hidden | whole.few)
+    yield from _users(found, left, whole, users, hidden | whole.few)
 
 
 @dataclass(frozen=True)
@@ -99,8 +131,8 @@ class _Users:
         return cls(chosen, of_users / max(len(distinct), 1))
 
 
-def _labelled(found: WindowRetriever, split: Split, whole: GroundTruth, of: _Users, items: np.ndarray) -> TrainingPairs | None:
-    """Return lists of some users over items that they had not bought; None without users.
+def _users(found: WindowRetriever, split: Split, whole: GroundTruth, of: _Users, items: np.ndarray) -> Iterator[FewBuyerUsers]:
+    """Yield some users, for lists of items that they had not bought; nothing without users.
 
     Parameters
     ----------
@@ -110,8 +142,7 @@ def _labelled(found: WindowRetriever, split: Split, whole: GroundTruth, of: _Use
     """
     users = of.chosen
     if not len(users):
-        return None
+        return
     bought, chosen = whole.bought, np.isin(whole.bought.user, users)
     of_users = UserItems.of(np.searchsorted(users, bought.user[chosen]), bought.item[chosen], len(users), bought.n_items)
-    lists = found.labelled(split.histories(whole.users[users]), of_users, items & ~whole.seen.mask(users))
-    return TrainingPairs(lists.candidates.first(MOST), lists.labels[:, :MOST], of.stands_for)
+    yield FewBuyerUsers(found, split.histories(whole.users[users]), of_users, items & ~whole.seen.mask(users), of.stands_for)

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from features.errors import ConfigError
 from recsys.settings.settings import load_settings
 from recsys.settings.tracking import TrackingConfig
 from recsys.tracking.run import TrackedRun, flat, tracked
@@ -176,9 +177,26 @@ def test_paths_are_relative_to_the_file_and_uris_stay(tmp_path: Path) -> None:
     config.write_text('[tracking]\nmlflow = "runs"\ntensorboard = "runs/events"\n', encoding="utf-8")
     found = load_settings(config).tracking
     assert (found.mlflow, found.tensorboard) == (str(tmp_path / "runs"), tmp_path / "runs" / "events")
-    for uri in ("http://mlflow.example:5000", "sqlite:////data/mlflow.db", "https://mlflow.example/path"):
+    for uri in ("http://mlflow.example:5000", "sqlite:////data/mlflow.db", "databricks", "databricks://profile"):
         config.write_text(f'[tracking]\nmlflow = "{uri}"\n', encoding="utf-8")
         assert load_settings(config).tracking.mlflow == uri
+    config.write_text('[tracking]\ntensorboard = "databricks"\n', encoding="utf-8")
+    assert load_settings(config).tracking.tensorboard == tmp_path / "databricks"
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/runs", "gs://bucket", "file:///data/runs"])
+def test_tensorboard_takes_a_folder_and_no_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    config = tmp_path / "recsys.toml"
+    config.write_text(f'[tracking]\ntensorboard = "{uri}"\n', encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(config)
+    said = f"tracking.tensorboard is {uri!r}, expected a folder on a disk"
+    assert str(caught.value).startswith(f"{config}: {said}")
+    assert "\n" not in str(caught.value)
+    config.write_text("", encoding="utf-8")
+    monkeypatch.setenv("RECSYS_TRACKING__TENSORBOARD", uri)
+    with pytest.raises(ConfigError, match=said):
+        load_settings(config)
 
 
 def test_a_training_is_logged_with_its_model_and_another_is_not(spare, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,7 @@ def test_answers_cost_twice_as_much_at_most() -> None:
 
 def test_each_kind_of_shop_has_its_own_keys() -> None:
     keys = {shop: {knob.key for stage in STAGES for knob in knobs_of(stage, settings)} for shop, settings in SHOPS.items()}
-    assert keys["sequence"] - keys["set"] == {"train.id_dropout", "retrieval.markov"}
+    assert keys["sequence"] - keys["set"] == {"train.id_dropout", "retrieval.markov", "retrieval.texts"}
     assert keys["set"] - keys["sequence"] == {"train.hard_negatives"}
     frozen = with_values(SHOPS["set"], {"train.tuning": "frozen"})
     assert not {"train.encoder_lr", "train.tuned_epochs"} & {knob.key for knob in knobs_of("towers", frozen)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -23,9 +25,26 @@ QUOTAS = [
 ]
 
 
+SEQUENCE_QUOTAS = [
+    {},
+    {"retrieval.markov": 5, "retrieval.texts": 5, "retrieval.als": 0},
+    {"retrieval.texts": 0, "retrieval.tower": 6},
+    {"retrieval.markov": 0, "retrieval.texts": 3, "retrieval.popular": 2},
+]
+QUOTAS_OF = {"set": QUOTAS, "sequence": SEQUENCE_QUOTAS}
+
+
+@pytest.fixture(scope="module", params=["set", "sequence"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """What the user encoder reads; towers over sequences bring sources of their own."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def job(shop, tiny_settings) -> TrainingJob:
-    settings = with_profile(with_values(tiny_settings, {"train.epochs": 1, "train.tuned_epochs": 0}), ShopProfile.of(shop.log))
+def job(shop, tiny_settings, kind: str) -> TrainingJob:
+    values = {"train.epochs": 1, "train.tuned_epochs": 0, "tower.user_encoder": kind, "gbdt.few_buyer_users": 30, "gbdt.hidden_items": 0.5}
+    settings = with_profile(with_values(tiny_settings, values), ShopProfile.of(shop.log))
+    assert bool(settings.retrieval.texts) == (kind == "sequence")
     return TrainingJob(shop.catalog, shop.log, Windows.plan(shop.log, shop.log.end), settings, 0)
 
 
@@ -40,18 +59,25 @@ def wide(job: TrainingJob, models) -> JudgedWindow:
     return JudgedWindow.of(job, models, job.windows.late, 50)
 
 
-@pytest.mark.parametrize("values", QUOTAS, ids=str)
-def test_they_are_those_of_a_retrieval(job: TrainingJob, models, wide: JudgedWindow, values) -> None:
-    settings = with_values(job.settings, values)
+@pytest.mark.parametrize("number", range(len(QUOTAS)))
+def test_they_are_those_of_a_retrieval(job: TrainingJob, models, wide: JudgedWindow, kind: str, number: int) -> None:
+    settings = with_values(job.settings, QUOTAS_OF[kind][number])
     direct = window_candidates(TrainingJob(job.catalog, job.log, job.windows, settings, 0), models, job.windows.late, users=50)
-    narrow = [found.narrowed(settings.retrieval) for found in (wide.users, wide.anonymous)]
-    for ours, theirs in zip(narrow, (direct.pairs, direct.anonymous), strict=True):
+    narrow = wide.narrowed(settings.retrieval)
+    assert narrow.recall == direct.recall
+    assert direct.few is not None
+    assert len(direct.few.labels)
+    assert len(narrow.parts) == len(direct.parts) == 3
+    for ours, theirs in zip(narrow.parts, direct.parts, strict=True):
         assert ours.candidates.rows.tolist() == theirs.candidates.rows.tolist()
         assert ours.labels.tolist() == theirs.labels.tolist()
+        assert ours.stands_for == theirs.stands_for
         np.testing.assert_allclose(ours.candidates.scores, theirs.candidates.scores, rtol=1e-6)
         assert ours.candidates.features.keys() == theirs.candidates.features.keys()
+        valid = theirs.candidates.valid  # what a feature is beside an empty place, nobody reads
         for name, column in theirs.candidates.features.items():
-            np.testing.assert_allclose(ours.candidates.features[name], column, rtol=1e-5, atol=1e-6, err_msg=name)
+            found = ours.candidates.features[name]
+            np.testing.assert_allclose(found[valid], column[valid], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 def test_a_list_holds_only_what_it_may(job: TrainingJob, wide: JudgedWindow) -> None:
@@ -61,7 +87,7 @@ def test_a_list_holds_only_what_it_may(job: TrainingJob, wide: JudgedWindow) -> 
     allowed = wide.allowed(candidates).rows
     expected = [[row for row in rows if row >= 0 and known[row]] for rows in candidates.rows.tolist()]
     assert [[row for row in rows if row >= 0] for rows in allowed.tolist()] == expected
-    unseen = JudgedWindow(wide.users, wide.anonymous, wide.ground_truth, "unseen").allowed(candidates).rows
+    unseen = replace(wide, kind="unseen").allowed(candidates).rows
     seen = wide.ground_truth.seen.mask(np.arange(len(unseen)))
     for user, rows in enumerate(unseen.tolist()):
         assert not any(seen[user, row] for row in rows if row >= 0)
