@@ -47,7 +47,7 @@ def perturbations(catalog: Catalog, seed: int = 0) -> list[Perturbation]:
     out = []
     for place, (name, change) in enumerate(PERTURBATIONS.items()):
         changed = Catalog.from_frame(change(catalog.frame, np.random.default_rng([seed, place])))
-        out.append(Perturbation(name, changed, float((item_texts(changed) != before).mean() or 0)))
+        out.append(Perturbation(name, changed, float((item_texts(changed) != before).to_numpy().mean()) if len(before) else 0.0))
     return out
 
 

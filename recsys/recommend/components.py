@@ -134,7 +134,7 @@ class Components:
             return ranked
         chance = ranked.features[ARRIVAL_SCORE]
         odds = np.where(replaced, log_odds(np.where(replaced, chance, 0.5)), ranked.features[LOG_ODDS]).astype(np.float32)
-        return ranked.ranked(np.where(replaced, chance, ranked.scores), **{LOG_ODDS: odds})
+        return ranked.ranked(np.where(replaced, chance, ranked.scores), None, **{LOG_ODDS: odds})
 
     def by_expert(self, ranked: Candidates) -> np.ndarray:
         """Return which items have the cold-start expert's probability in place of the ranker's, bool (b, k)."""

@@ -156,7 +156,7 @@ def test_evaluate(fake_shop: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     monkeypatch.setattr("eval.reports.evaluation.table", lambda report: f"{report.users} users judged")
     assert run(["evaluate", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert list(report) == ["metrics", "slices", "stages", "baselines", "split", "bundle_id", "reasons", "exposure"]
+    assert list(report) == ["metrics", "slices", "stages", "baselines", "split", "bundle_id", "reasons", "exposure", "exploration"]
     assert run(["evaluate"]) == 0
     assert capsys.readouterr().out == "3 users judged\n"
     assert fake_shop.calls == [("evaluate", Path("workspace"))] * 2
