@@ -174,7 +174,7 @@ def test_external_lists_are_evaluated(spare_run: Run, tmp_path: Path) -> None:
     pl.DataFrame(rows, schema=["user_id", "item_id", "rank"], orient="row").write_parquet(path)
     path.with_suffix(".json").write_text(json.dumps({"seconds": 7.0}))
     rival = next(row for row in spare_run.again(lists=(("oracle", path),)).rows if row.name == "oracle")
-    assert rival.lists.keys() == {"new"}
+    assert rival.lists.keys() == {"new", "few"}
     assert rival.lists["new"]["recall@10"].value == 1.0
     assert rival.lists["new"]["ndcg@10"].value == 1.0
     assert rival.seconds == {"fit": 7.0}
