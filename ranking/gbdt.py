@@ -174,17 +174,23 @@ def continue_base(base: Booster, parts: Sequence[Labelled], config: GBDTConfig, 
 def _fit_one(
     parts: Sequence[Labelled], names: Sequence[str], config: GBDTConfig, seed: int, begun: lgb.Booster | None = None
 ) -> lgb.Booster:
-    y = np.concatenate([part[1][part[0].valid] for part in parts])
-    counts = np.concatenate([np.full(int(part[0].valid.sum()), (*part[2:], 1.0)[0], dtype=np.float32) for part in parts])
+    counted = [_counted(part) for part in parts]
+    y = np.concatenate([labels[candidates.valid] for candidates, labels, _ in counted])
+    counts = np.concatenate([np.full(int(candidates.valid.sum()), count, dtype=np.float32) for candidates, _, count in counted])
     share = min(1.0, config.negatives / max(int((~y).sum()), 1))
     sampled = y | (np.random.default_rng(seed).random(len(y)) < share)
-    ends = np.cumsum([int(part[0].valid.sum()) for part in parts])[:-1]
+    ends = np.cumsum([int(candidates.valid.sum()) for candidates, _, _ in counted])[:-1]
     # Part by part: a table of all candidates of all windows would dominate the memory.
     x = np.concatenate([table(candidates, names)[0][rows] for (candidates, *_), rows in zip(parts, np.split(sampled, ends), strict=True)])
     y = y[sampled]
     weight = np.where(y, 1.0, counts[sampled] / share).astype(np.float32)
     data = lightgbm().Dataset(x, y.astype(np.float32), weight=weight, feature_name=list(names))
     return lightgbm().train(_parameters(config, len(y), seed), data, config.rounds, init_model=begun)
+
+
+def _counted(part: Labelled) -> tuple[Candidates, np.ndarray, float]:
+    """Return candidates, labels, and what a candidate that was not bought counts."""
+    return part if len(part) == 3 else (*part, 1.0)
 
 
 def few_buyers(candidates: Candidates) -> np.ndarray:
@@ -201,7 +207,7 @@ def fit_residual(part: Labelled, config: GBDTConfig, seed: int, names: tuple[str
     logit: base log odds are easily corrected by the number of buyers, and that is no reason to read a text.
     """
     lgb = lightgbm()
-    candidates, labels, counts = part[0], part[1], (*part[2:], 1.0)[0]
+    candidates, labels, counts = _counted(part)
     x, user = table(candidates, names)
     y, begin = labels[candidates.valid].astype(np.float32), candidates.scores[candidates.valid]
     weight, held = np.where(y, 1.0, counts).astype(np.float32), user % 4 == 3
@@ -239,7 +245,7 @@ def _losses(odds: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _losses_on_new(booster: Booster, part: Labelled) -> np.ndarray:
     """Return the summed binary cross-entropy of each user's candidates that the user never bought, (b,)."""
-    candidates, labels, counts = part[0], part[1], (*part[2:], 1.0)[0]
+    candidates, labels, counts = _counted(part)
     new = candidates.valid & ~(candidates.features[OWN_COUNT] > 0)
     losses = _losses(np.where(new, booster.log_odds(candidates), 0), labels) * np.where(labels, 1.0, counts)
     return np.where(new, losses, 0).sum(axis=1)
