@@ -71,7 +71,7 @@ class IdTowers:
 class _NoTexts:
     """What the training expects of texts, with vectors of zeros and an encoder without weights."""
 
-    tuning, adversarial, encoder = "frozen", 0.0, torch.nn.Identity()
+    tuning, encoder = "frozen", torch.nn.Identity()
 
     def __init__(self, n_items: int) -> None:
         self.pooled = np.zeros((n_items, 1), np.float32)
@@ -79,13 +79,6 @@ class _NoTexts:
     def modules(self) -> dict[str, torch.nn.Module]:
         """Return no module."""
         return {}
-
-    def penalty(self) -> float:
-        """Return nothing to be added to the loss."""
-        return 0.0
-
-    def after_step(self, step: int) -> None:
-        """Do nothing."""
 
     def finish(self) -> None:
         """Do nothing."""

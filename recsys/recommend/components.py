@@ -25,7 +25,6 @@ from ranking.reasons import Reasons
 from ranking.variants import GroupLimit
 from retrieval.candidates import Candidates
 from retrieval.hybrid import HybridRetriever
-from retrieval.index import ItemIndex
 from retrieval.new_items.arrivals import Arrivals
 from retrieval.text_similarity import TextSimilarity
 from retrieval.two_tower.retriever import TwoTowerRetriever
@@ -151,16 +150,6 @@ class Components:
         ids, day = self.snapshot.log.user_ids, users.now // DAY
         rows = np.full(len(users), -1) if users.rows is None else users.rows
         return [f"{ids[row] if row >= 0 else ''} {day}" for row in rows.tolist()]
-
-    @cached_property
-    def text_retriever(self) -> TwoTowerRetriever:
-        """The catalogue by its texts alone, for new items: nothing was learned of them yet."""
-        snapshot = self.snapshot
-        index = snapshot.index
-        if snapshot.item_id_vectors is not None:
-            index = ItemIndex.build(snapshot.text_vectors, index.config)
-        popularity = snapshot.collaborative.popularity.ranking
-        return TwoTowerRetriever(self.model.tower, snapshot.text_vectors, index, snapshot.text_of, popularity)
 
     def nearest(
         self, retriever: TwoTowerRetriever, vector: np.ndarray, k: int, allowed: np.ndarray, max_per_group: int

@@ -101,9 +101,16 @@ class TrainingJob:
         return {}
 
     @cached_property
+    def distinct_texts(self) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """An item of each distinct text, int64 (t,), each item's text, int64 (n_items,), and the texts."""
+        texts = item_texts(self.catalog)
+        first, text_of = group(text_hashes(texts))
+        return first, text_of, texts.gather(first).to_list()
+
+    @cached_property
     def lexical(self) -> LexicalIndex:
         """The words of the catalogue's distinct texts."""
-        first, text_of = group(text_hashes(item_texts(self.catalog)))
+        first, text_of, _ = self.distinct_texts
         return LexicalIndex.build(text_fields(self.catalog.frame, text_of, first), self.settings.search.words)
 
     def text_similarity(self, text_of: np.ndarray, models: Collaborative) -> TextSimilarity | None:

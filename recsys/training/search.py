@@ -12,9 +12,7 @@ from eval.metrics.lists import ndcg
 from eval.metrics.user_items import UserItems
 from features.behavior.item_stats import ItemStats
 from features.names import LOG_CLICKS, PREFERENCE, RELEVANCE
-from features.text.embeddings import group
 from features.text.languages.scripts import scripts_beside_each_other
-from features.text.template import item_texts, text_hashes
 from features.text.token_states import ItemTokens
 from ranking.calibration import Calibration
 from ranking.cross_encoder.model import CrossEncoder
@@ -66,7 +64,7 @@ class SearchWindow:
         stats = ItemStats.fit(split.history, job.catalog, window.start)
         sales = collaborative.popularity.ranking
         towers = TwoTowerRetriever(models.tower, models.vectors, ItemIndex.build(models.vectors, settings.index), models.text_of, sales)
-        first, text_of = group(text_hashes(item_texts(job.catalog)))
+        first, text_of, _ = job.distinct_texts
         lexical = job.lexical
         vectors = models.query_tower.vectors(models.states)
         category_of = job.catalog.codes("category")[first]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from features.text.embeddings import group
-from features.text.template import item_texts, text_hashes
 from retrieval.lexical.fields import text_fields
 from retrieval.query_tower.catalogue_pairs import pairs_of_catalogue
 from retrieval.query_tower.held_out import HeldOutQueries
@@ -82,5 +80,5 @@ def _pairs(job: TrainingJob, search: TextSearch, before: Queries | None, *, debi
     found = None if before is None else pairs_of_log(before, search.text_of, search.lexical, debiased=debiased)
     if found is not None:
         return found
-    first, text_of = group(text_hashes(item_texts(job.catalog)))
+    first, text_of, _ = job.distinct_texts
     return pairs_of_catalogue(text_fields(job.catalog.frame, text_of, first), search.lexical, job.seed)

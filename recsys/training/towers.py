@@ -13,10 +13,8 @@ from eval.metrics.lists import ndcg
 from eval.protocol.ground_truth import GroundTruth
 from features.data.shop_profile import ShopProfile
 from features.text.coverage import coverage
-from features.text.embeddings import group
 from features.text.encoder import TextEncoder
 from features.text.state_cache import cached_states
-from features.text.template import item_texts, text_hashes
 from recsys.settings.presets import affordable_tuning
 from recsys.training.pretraining import NO_STATES, ShopTexts, over_texts, pretrain
 from retrieval.query_tower.model import QueryTower
@@ -84,7 +82,8 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     """
     settings, windows = job.settings, job.windows
     encoder = TextEncoder.pretrained(settings.encoder).to(device)
-    first, text_of, distinct = distinct_texts(job, encoder)
+    warn_of_unread_texts(job, encoder)
+    first, text_of, distinct = job.distinct_texts
     states = cached_states(encoder, distinct, cache, job.progress)
     tuning = tuning_of(settings.train, device)
     query_tower = QueryTower.upon(encoder).to(device)
@@ -116,13 +115,10 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     return TextModels(text_of, encoder, tower, query_tower, run.vectors(), states, report, item_id_vectors, text_vectors)
 
 
-def distinct_texts(job: TrainingJob, encoder: TextEncoder) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return an item of each distinct text, each item's text, and the texts; say what the encoder cannot read of the catalogue."""
+def warn_of_unread_texts(job: TrainingJob, encoder: TextEncoder) -> None:
+    """Say what the encoder cannot read of the catalogue."""
     for note in coverage(encoder.tokenizer, job.catalog).notes:
         _log.warning("%s", note)
-    texts = item_texts(job.catalog)
-    first, text_of = group(text_hashes(texts))
-    return first, text_of, texts.gather(first).to_list()
 
 
 def trainable_texts(job: TrainingJob, encoder: TextEncoder, texts: list[str], states: TokenStates, tuning: Tuning) -> TrainableTexts:

@@ -228,14 +228,17 @@ def _epoch(run: TrainingRun, config: TrainConfig, phase: Phase, epoch: int, opti
             for _ in range(config.accumulate):
                 batch = run.sampler.draw(rng, config.texts_a_step if phase.tune else None)
                 loss = _loss(run, batch, phase.tune) / config.accumulate
-                (loss + run.texts.penalty() / config.accumulate).backward()
                 total += loss.item()
+                if phase.tune:
+                    loss = loss + run.texts.penalty() / config.accumulate
+                loss.backward()
                 if phase.tune and run.texts.adversarial:
                     with run.texts.moved():
                         (_loss(run, batch, phase.tune) / config.accumulate).backward()
             torch.nn.utils.clip_grad_norm_([w for group in optimizer.param_groups for w in group["params"]], 1.0)
             optimizer.step()
-            run.texts.after_step(epoch * steps + step)
+            if phase.tune:
+                run.texts.after_step(epoch * steps + step)
             optimizer.zero_grad(set_to_none=True)
             report(note=f"loss {total / (step + 1):.3f}")
     return total / steps

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from eval.metrics.lists import ndcg
 from eval.protocol.ground_truth import GroundTruth
 from eval.protocol.runner import EvaluateConfig, EvaluationRunner
+from recsys.offline.evaluate import recommender_over
 from recsys.offline.tuning.objectives import K, TuningShop
 from recsys.offline.tuning.wide_candidates import main_list
-from recsys.recommend.pipeline import Recommender
-from recsys.snapshot.encode import EncodeOptions, encode_catalog
-from recsys.snapshot.snapshot import LogAggregates, indexed
+from recsys.snapshot.snapshot import LogAggregates
 from recsys.training.pipeline import recommending_model
 from recsys.training.ranking import fit_ranking
 from recsys.training.towers import fit_text_models
@@ -84,7 +83,6 @@ def _per_user(shop: TuningShop, split: Split, one: Candidate, folder: Path, judg
     models = fit_text_models(job, shop.device, one.towers, shop.cache)
     ranking, _ = fit_ranking(job, models, folder, shop.device)
     model = recommending_model(job, models, ranking, folder)
-    encoded = encode_catalog(job.catalog, model, shop.cache, options=EncodeOptions(progress=job.progress))
     aggregates = LogAggregates.of(job.catalog, split.history, split.cut, model.retrieval, review_words=job.review_words)
-    recommender = Recommender(model, indexed(job.catalog, aggregates, split.cut, model, encoded, one.settings.indexing))
+    recommender = recommender_over(job.catalog, aggregates, split.cut, model, one.settings, shop.cache)
     return ndcg(runner.run(recommender.recommend, kind, K).rows, runner.ground_truth.relevant(kind), K)

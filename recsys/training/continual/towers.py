@@ -10,7 +10,7 @@ import torch
 
 from features.text.state_cache import cached_states, lower_fingerprint
 from recsys.training.pretraining import over_texts
-from recsys.training.towers import TextModels, distinct_texts, trainable_texts, tuning_of, validation_ndcg
+from recsys.training.towers import TextModels, trainable_texts, tuning_of, validation_ndcg, warn_of_unread_texts
 from retrieval.query_tower.model import QueryTower
 from retrieval.two_tower.continual.proximal import ProximalTerm
 from retrieval.two_tower.continual.replay import ReplaySequenceSampler, ReplayWindowSampler
@@ -60,7 +60,8 @@ def continue_text_models(job: TrainingJob, parent: Model, since: int, device: to
         text = "note: train.ensemble = %d is not read: the towers go on from those of the earlier model, and learn from no others"
         _log.warning(text, job.settings.train.ensemble)
     encoder = parent.encoder.to(device)
-    _, text_of, distinct = distinct_texts(job, encoder)
+    warn_of_unread_texts(job, encoder)
+    _, text_of, distinct = job.distinct_texts
     states, before = cached_states(encoder, distinct, cache, job.progress), lower_fingerprint(encoder)
     config = _config(job)
     source = trainable_texts(job, encoder, distinct, states, tuning_of(config, device))
