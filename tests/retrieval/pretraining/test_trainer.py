@@ -16,6 +16,7 @@ from retrieval.pretraining import trainer
 from retrieval.pretraining.config import PretrainConfig
 from retrieval.pretraining.pairs import RelatedTexts, TextPairs
 from retrieval.pretraining.trainer import EncodedPairs, Pretraining, fit_upper_layers
+from tests.retrieval.interruption import Interrupted, interrupt_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,20 +92,7 @@ def test_it_continues_where_it_was_interrupted(
     tiny_bert: Path, encoder: TextEncoder, training: Pretraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit_upper_layers(encoder, replace(training, folder=tmp_path / "whole"), CONFIG)
-
-    class Interrupted(Exception):
-        pass
-
-    steps = []
-    plain = trainer._loss
-
-    def counted(*args: object) -> torch.Tensor:
-        steps.append(1)
-        if len(steps) == 18:
-            raise Interrupted
-        return plain(*args)  # pyright: ignore[reportArgumentType]
-
-    monkeypatch.setattr(trainer, "_loss", counted)
+    interrupt_at(18, trainer, monkeypatch)
     part = replace(training, folder=tmp_path / "part")
     with pytest.raises(Interrupted):
         fit_upper_layers(TextEncoder.pretrained(EncoderConfig(model=str(tiny_bert), max_tokens=24)), part, CONFIG)

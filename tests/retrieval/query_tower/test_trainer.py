@@ -21,6 +21,7 @@ from retrieval.query_tower.pairs import KnownPositives, QueryPairs
 from retrieval.query_tower.trainer import QueryTraining, fit_query_tower
 from retrieval.significance import significant_gain
 from retrieval.text_search import TextSearch, TextSearchConfig
+from tests.retrieval.interruption import Interrupted, interrupt_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,20 +93,7 @@ def test_it_continues_where_it_was_interrupted(
 ) -> None:
     whole = QueryTower.upon(encoder)
     fit_query_tower(whole, training_of(search, pairs, encoder, tmp_path / "whole"), CONFIG)
-
-    class Interrupted(Exception):
-        pass
-
-    steps = []
-    plain = trainer._loss
-
-    def counted(*args: object) -> torch.Tensor:
-        steps.append(1)
-        if len(steps) == 18:
-            raise Interrupted
-        return plain(*args)  # pyright: ignore[reportArgumentType]
-
-    monkeypatch.setattr(trainer, "_loss", counted)
+    steps = interrupt_at(18, trainer, monkeypatch)
     part = QueryTower.upon(encoder)
     with pytest.raises(Interrupted):
         fit_query_tower(part, training_of(search, pairs, encoder, tmp_path / "part"), CONFIG)
