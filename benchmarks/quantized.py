@@ -85,14 +85,14 @@ class Comparison:
         )
 
     def query(self) -> None:
-        """Compare the ten nearest items of titles, used as search queries."""
+        """Compare the ten nearest texts of titles, used as search queries."""
         plain, recommender = self.model.query, self.shop.recommender
         small = replace(plain, session=OnnxSession(quantized(self.model.files["query/query.onnx"])))
         titles = recommender.snapshot.catalog.frame["title"].unique(maintain_order=True)
         words = titles.gather(np.linspace(0, len(titles) - 1, QUERIES).astype(np.int64)).to_list()
-        lists = [recommender.text_retriever.nearest(query.vectors(words), 10)[0] for query in (plain, small)]
+        lists = [recommender.snapshot.search_index.search(query.encode(words).vectors, 10)[0] for query in (plain, small)]
         seconds = alternate(
-            lambda: [plain.vectors([text]) for text in words[:TIMED]], lambda: [small.vectors([text]) for text in words[:TIMED]]
+            lambda: [plain.encode([text]) for text in words[:TIMED]], lambda: [small.encode([text]) for text in words[:TIMED]]
         )
         say("int8_query", seconds[0] / seconds[1], TARGET, same_order(lists[0], lists[1]))
 
