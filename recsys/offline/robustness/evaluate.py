@@ -11,7 +11,8 @@ from eval.protocol.evaluate import System, lists_of
 from eval.protocol.ground_truth import GroundTruth
 from eval.protocol.runner import EvaluationRunner
 from eval.robustness.perturbations import perturbations
-from eval.robustness.report import K, PerturbedLists, RobustnessReport, compare
+from eval.reports.robustness import RobustnessReport
+from eval.robustness.comparison import K, PerturbedLists, compare
 from features.storage.atomic import write_whole
 from recsys.artifacts.model import Model
 from recsys.artifacts.model_card import ROBUSTNESS_REPORT

@@ -7,7 +7,8 @@ import json
 import numpy as np
 
 from eval.metrics.intervals import MetricValue
-from eval.robustness.report import PerturbedLists, RobustnessReport, overlap
+from eval.reports.robustness import RobustnessReport
+from eval.robustness.comparison import PerturbedLists, overlap
 
 
 def test_overlap_counts_the_items_of_the_first_ten_that_stay_in_any_order():
