@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from eval.protocol.evaluate import System, lists_of
 from eval.protocol.ground_truth import GroundTruth
 from eval.protocol.runner import EvaluationRunner
-from eval.robustness.perturbations import perturbations
 from eval.reports.robustness import RobustnessReport
 from eval.robustness.comparison import K, PerturbedLists, compare
+from eval.robustness.perturbations import perturbations
 from features.storage.atomic import write_whole
 from recsys.artifacts.model import Model
 from recsys.artifacts.model_card import ROBUSTNESS_REPORT
