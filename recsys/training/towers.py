@@ -205,7 +205,9 @@ def validation_ndcg(split: Split) -> Callable[[TwoTower, np.ndarray], float]:
     ground_truth = GroundTruth.of(split, VALIDATION_USERS)
     kind = "all" if ShopProfile.of(split.history).buys_again else "unseen"
     histories, relevant = split.histories(ground_truth.users), ground_truth.relevant(kind)
-    allowed = ground_truth.allowed(kind, np.arange(len(ground_truth.users)))
+    count = len(ground_truth.users)
+    allowed = ground_truth.allowed(kind, np.arange(count))
+    allowed = np.broadcast_to(allowed, (count, allowed.shape[-1]))
 
     def evaluate(tower: TwoTower, vectors: np.ndarray) -> float:
         users = tower.user_vectors(histories, vectors)
