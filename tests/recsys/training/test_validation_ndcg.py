@@ -20,8 +20,8 @@ from retrieval.topk import top_k
 def test_more_users_than_are_ranked_at_a_time_get_what_one_ranking_of_all_gives(buys_again: bool) -> None:
     users, items, rng = 150, 30, np.random.default_rng(0)
     first = np.stack([rng.permutation(items) for _ in range(users)])
-    bought = np.concatenate([first[:, :4], first[:, :2] if buys_again else first[:, 4:6]], axis=1)
-    split = Split.by_time(_log(bought, items), 4 * DAY)
+    bought = np.concatenate([first[:, :4], first[:, :4], first[:, :2]], axis=1) if buys_again else first[:, :10]
+    split = Split.by_time(_log(bought, items), 8 * DAY)
     truth = GroundTruth.of(split)
     scores = rng.normal(size=(len(truth.users), items)).astype(np.float32)
     tower: Any = SimpleNamespace(user_vectors=lambda _histories, _vectors: scores)
