@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # --no-compile: a run imports a small part of 2 GB of modules, and Python compiles those on import.
 INSTALL := $(BIN)/python -m pip install --quiet --prefer-binary --no-compile
 RUN_EXTRAS := train,serve,demo
-DEV_EXTRAS := $(RUN_EXTRAS),mcp,oidc,trace,tune,track,postgres,notebooks,dev
+DEV_EXTRAS := $(RUN_EXTRAS),mcp,oidc,trace,tune,track,ray,s3,postgres,notebooks,dev
 RUN_STAMP := $(VENV)/.installed-$(DEVICE)
 DEV_STAMP := $(VENV)/.installed-$(DEVICE)-dev
 BENCHMARKS := cold vectors same_weights one_user encode metrics sizes refresh search_speed search_typos search_refresh assistant_speed
