@@ -129,5 +129,6 @@ def _purchases(log: Interactions, users: np.ndarray) -> UserItems:
     """Return what user rows (b,), sorted, bought according to a log; users by their place in `users`."""
     place = np.full(log.n_users, -1, dtype=np.int64)
     place[users] = np.arange(len(users))
-    chosen = (place[log.user] >= 0) & np.isin(log.event, LABEL_EVENTS)
-    return UserItems.of(place[log.user[chosen]], log.item[chosen], len(users), log.n_items)
+    bought = np.flatnonzero(np.isin(log.event, LABEL_EVENTS))  # first: nearly all events of a long log are views
+    user = place[log.user[bought]]
+    return UserItems.of(user[user >= 0], log.item[bought[user >= 0]], len(users), log.n_items)

@@ -8,32 +8,25 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 from safetensors.numpy import save
 
 from features.data.ids import spellings
-from features.data.prices import exact, unit_price
+from features.data.log.rows import LogRows
+from features.data.prices import exact
 from features.data.times.clock import LogClock
 from features.errors import DataError
-from features.names import CART, DISLIKE, EVENT, EVENT_ID, EVENTS, ITEM_ID, PURCHASE, QUANTITY, RATING, TIMESTAMP, USER_ID, VALUE, VIEW
+from features.names import CART, DISLIKE, EVENTS, PURCHASE, RATING, VIEW
 from features.storage.arrays import arrays_of
+from features.storage.mapped import selected
 from features.storage.sorted_unique import sorted_unique
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import polars as pl
 
     from features.data.catalog import Catalog
 
-# Canonical columns of a log with external ids. The first three are required.
-INTERACTION_COLUMNS: dict[str, pl.DataType] = {
-    USER_ID: pl.String(),
-    ITEM_ID: pl.String(),
-    TIMESTAMP: pl.Datetime("us"),
-    EVENT: pl.String(),
-    QUANTITY: pl.Float64(),
-    VALUE: pl.Float64(),
-    EVENT_ID: pl.String(),
-}
 # Views and carts show interest; the label is the purchase, or the rating in a shop that logs only ratings.
 LABEL_EVENTS = (EVENTS.index(PURCHASE), EVENTS.index(RATING))
 EVENT_WEIGHTS: dict[str, float] = {PURCHASE: 1.0, CART: 0.3, VIEW: 0.1, RATING: 1.0, DISLIKE: 0.0}
@@ -101,43 +94,21 @@ class Interactions:
         DataError
             If a required column is missing.
         """
-        missing = {"user_id", "item_id", "timestamp"} - set(frame.columns)
-        if missing:
-            raise DataError(f"the log lacks {sorted(missing)}; found {frame.columns}: map your names in recsys.toml")
-        defaults = [pl.lit(None, kind).alias(name) for name, kind in INTERACTION_COLUMNS.items() if name not in frame.columns]
-        weights = dict(weights) | {DISLIKE: 0.0}
-        items = catalog.frame.select("item_id").with_row_index("item")
-        table = (
-            frame.with_columns(defaults)
-            .with_columns(pl.col("event").fill_null(PURCHASE), pl.col("timestamp").cast(pl.Datetime("us")))
-            .join(items, on="item_id", how="inner")
-        )
-        users = table["user_id"].unique().sort()
-        user_rows = pl.DataFrame({"user_id": users}).with_row_index("user")
-        table = table.join(user_rows, on="user_id", how="inner")
-        value, quantity = (table[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in (VALUE, QUANTITY))
-        table = (
-            table.with_columns(
-                time=pl.col("timestamp").dt.epoch("s"),
-                code=pl.col("event").replace_strict(list(EVENTS), list(range(len(EVENTS))), return_dtype=pl.Int8),
-                weight=pl.col("event").replace_strict(list(weights), list(weights.values()), return_dtype=pl.Float32),
-                price=pl.Series(unit_price(value, quantity)),
-                paid=pl.Series(value),
-            )
-            # Items break ties, so that the same rows in any order give the same log.
-            .sort("user", "time", "item", "code", "price")
-        )
-        whole = cls(
-            user_ids=users.to_numpy(),
-            user=table["user"].cast(pl.Int32).to_numpy(),
-            item=table["item"].cast(pl.Int32).to_numpy(),
-            time=table["time"].to_numpy(),
-            event=table["code"].to_numpy(),
-            weight=table["weight"].to_numpy(),
-            price=table["price"].to_numpy(),
-            n_items=len(catalog),
-            value=table["paid"].to_numpy(),
-        )
+        return cls.from_parts([frame], catalog, weights)
+
+    @classmethod
+    def from_parts(cls, parts: Iterable[pl.DataFrame], catalog: Catalog, weights: Mapping[str, float] = EVENT_WEIGHTS) -> Interactions:
+        """Convert the partitions of a log, one after another, to the log that `from_frame` makes of all their rows.
+
+        The columns of several partitions lie in temporary files, and so do those of what is selected from them.
+
+        Raises
+        ------
+        DataError
+            If a required column is missing, or a user is in two partitions.
+        """
+        rows = LogRows.of_parts(parts, catalog.frame["item_id"], weights)
+        whole = cls(user_ids=rows.user_ids.to_numpy(), **rows.columns, n_items=len(catalog))
         disliked = whole.event == EVENTS.index(DISLIKE)
         return replace(whole.where(~disliked), dislikes=whole.where(disliked)) if disliked.any() else whole
 
@@ -157,19 +128,28 @@ class Interactions:
     @property
     def start(self) -> int:
         """Time of the first event. Raises DataError if the log is empty."""
-        return int(self._times.min())
+        return min(int(times.min()) for times in self._times)
 
     @property
     def end(self) -> int:
         """One second after the last event. Raises DataError if the log is empty."""
-        return int(self._times.max()) + 1
+        return max(int(times.max()) for times in self._times) + 1
+
+    def end_before(self, until: int | None) -> int:
+        """Return one second after the last event before a time, in seconds since the epoch; None: of all. See `end`."""
+        if until is None:
+            return self.end
+        found = [times[times < until] for times in self._times]
+        if not len(found[0]):
+            return replace(self, **{name: column[:0] for name, column in self._columns.items()}).end
+        return max(int(times.max()) for times in found if len(times)) + 1
 
     @property
-    def _times(self) -> np.ndarray:
+    def _times(self) -> list[np.ndarray]:
         if not len(self):
             found = "no events" if self.dislikes is None else "no events but dislikes"
             raise DataError(f"the log has {found}, expected at least one: run `recsys ingest` with a log that has events")
-        return self.time if self.dislikes is None else np.concatenate([self.time, self.dislikes.time])
+        return [self.time] if self.dislikes is None or not len(self.dislikes) else [self.time, self.dislikes.time]
 
     @property
     def _columns(self) -> dict[str, np.ndarray]:
@@ -183,8 +163,10 @@ class Interactions:
 
     def where(self, mask: np.ndarray) -> Interactions:
         """Select the events where `mask`, bool (n,), is true; user rows, item rows and dislikes stay the same."""
-        value = None if self.value is None else self.value[mask]
-        return replace(self, **{name: column[mask] for name, column in self._columns.items()}, value=value)
+        if mask.all():
+            return self
+        value = None if self.value is None else selected(self.value, mask)
+        return replace(self, **{name: selected(column, mask) for name, column in self._columns.items()}, value=value)
 
     def between(self, start: int | None, end: int | None) -> Interactions:
         """Select the events and dislikes with start <= time < end, in seconds since the epoch; None means no bound."""

@@ -27,16 +27,21 @@ class Split:
     end: int
 
     @classmethod
-    def by_time(cls, log: Interactions, cut: int, days: float | None = None) -> Split:
+    def by_time(cls, log: Interactions, cut: int, days: float | None = None, until: int | None = None) -> Split:
         """Split a log at `cut`; the labels are the purchases in the `days` after it (None: all later purchases).
+
+        Parameters
+        ----------
+        until : leaves out what lies at or after this time, as if the log ended there; seconds since the epoch.
 
         Raises
         ------
         DataError
             If no event lies before the cut, or no purchase after it.
         """
-        end = log.end if days is None else min(log.end, cut + int(days * DAY))
-        history, labels = log.between(None, cut), log.between(cut, end)
+        last = log.end_before(until)
+        end = last if days is None else min(last, cut + int(days * DAY))
+        history, labels = log.between(None, min(cut, last)), log.between(cut, end)
         labels = labels.where(np.isin(labels.event, LABEL_EVENTS))
         if not len(history) or not len(labels):
             raise DataError(

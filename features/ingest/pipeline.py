@@ -9,12 +9,13 @@ from typing import IO, TYPE_CHECKING
 import polars as pl
 
 from features.data.catalog import ITEM_COLUMNS
-from features.data.interactions import INTERACTION_COLUMNS
+from features.data.log.rows import INTERACTION_COLUMNS
 from features.errors import disk_errors
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.formats.known import with_defaults
 from features.ingest.money.currencies import same
 from features.ingest.optional_tables import OPTIONAL
+from features.ingest.partitions import partitions_for, share_unchanged, write_log
 from features.ingest.profile.measure import IngestedTable, measured
 from features.ingest.profile.optional_tables import with_optional
 from features.ingest.profile.report import column_notes
@@ -24,11 +25,11 @@ from features.ingest.rules.item_links import ItemLinks, no_item_known
 from features.ingest.rules.item_rules import validate_items
 from features.ingest.rules.log_rules import items_of_log, validate_interactions
 from features.ingest.rules.optional_rules import judged_optional
-from features.ingest.rules.refusals import reason_counts, refused_rows, require_rows, without_erased
+from features.ingest.rules.refusals import reason_counts, reasons_of, refused_rows, require_rows, without_erased
 from features.ingest.rules.variants import one_a_group, with_groups
 from features.ingest.summary import IngestSummary, TableSummary
 from features.ingest.table_store import ERASED, catalogue_written, stamps
-from features.ingest.table_versions import AS_OF, INTERACTIONS, ITEMS, PROFILE, QUARANTINE, SOURCE, publish, writing
+from features.ingest.table_versions import AS_OF, INTERACTIONS, ITEMS, PROFILE, QUARANTINE, SOURCE, publish, table_files, versions, writing
 from features.ingest.tables import raw_optional, raw_tables
 from features.ingest.values.texts import text_notes
 from features.ingest.values.visitors import guest_notes, user_notes
@@ -57,10 +58,10 @@ def ingest(
     """Read, validate and store a shop's tables in the folder `out`.
 
     The new version (`features.ingest.table_versions`) holds items.parquet and interactions.parquet (canonical columns, rows in the
-    order of the source), a file for each optional table that the shop has (`features.ingest.optional_tables`), quarantine.csv
-    (table, row, reason, value), source.json and profile.json. It replaces the version in use as a whole, or nothing changes. The
-    tables are never whole in memory; ten million rows peaked at 1.7 GiB (`benchmarks.ingest_10m`). Only one ingest may run in `out` at a
-    time: `Workspace.ingest` takes the lock.
+    order of the source; a large log in partitions by user, `features.ingest.partitions`), a file for each optional table that the
+    shop has (`features.ingest.optional_tables`), quarantine.csv (table, row, reason, value), source.json and profile.json. It
+    replaces the version in use as a whole, or nothing changes. The tables are never whole in memory (`benchmarks.ingest_100m`).
+    Only one ingest may run in `out` at a time: `Workspace.ingest` takes the lock.
 
     Parameters
     ----------
@@ -89,6 +90,8 @@ def ingest(
         about[AS_OF] = catalogue_written(files, seen)
         (new / SOURCE).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         (new / PROFILE).write_text(profile.without_personal_data().model_dump_json(indent=1) + "\n", encoding="utf-8")
+        for before in versions(out)[:1]:
+            share_unchanged(new, before)
         publish(new, out)
     return summary
 
@@ -134,21 +137,23 @@ def _write_tables(source: Source, files: Source, folder: Path, erased: ErasedUse
     out = folder / "out"
     with (out / QUARANTINE).open("wb") as quarantine:
         of_items = _write_table(judged.items, judged.checked_items, out / ITEMS, quarantine)
-        of_log = _write_table(judged.log, judged.checked_log, out / INTERACTIONS, quarantine)
+        parts = partitions_for(judged.log.read, source.memory)
+        of_log = _write_table(judged.log, judged.checked_log, out / INTERACTIONS, quarantine, parts)
         optional: dict[OptionalName, TableSummary] = {
             name: replace(_write_table(raw, rules.frame, out / OPTIONAL[name].file, quarantine), masked=rules.masked)
             for name, (raw, rules) in judged.optional.items()
         }
     pairs = ((judged.of_file, of_items), (judged.log, of_log))
     items, log = (IngestedTable(raw, summary, judged.understood[summary.name]) for raw, summary in pairs)
-    profile = measured(source, items, log, out)
+    events = _valid(judged.checked_log, INTERACTIONS)  # in the order of the source, whatever the partitions
+    profile = measured(source, items, log, pl.scan_parquet(out / ITEMS), events)
     tables: dict[OptionalName, IngestedTable] = {
         name: IngestedTable(raw, optional[name], rules.understood) for name, (raw, rules) in judged.optional.items()
     }
     profile = with_optional(profile, source, tables, out)
     of_columns = (note for table in profile.tables for note in column_notes(table))
     unused = _without_effect(source, of_items, of_log, *optional.values())
-    notes = (*of_columns, *judged.notes, *unused, *user_notes(out / INTERACTIONS), *_notes(out / ITEMS))
+    notes = (*of_columns, *judged.notes, *unused, *user_notes(events), *_notes(out / ITEMS))
     summary = IngestSummary(of_items, of_log, notes, optional=optional)
     return replace(summary, profile=profile.model_copy(update={"notes": summary.notes}))
 
@@ -188,15 +193,24 @@ def _judged(files: Source, folder: Path, erased: ErasedUsers) -> _Judged:
     return _Judged(of_file, items, log, checked_items, checked_log, notes, understood, optional)
 
 
-def _write_table(raw: RawTable, checked: pl.LazyFrame, path: Path, quarantine: IO[bytes]) -> TableSummary:
-    """Write valid rows to `path`, the others to the quarantine file."""
-    checked.filter(pl.col("reason").is_null()).select(list(_COLUMNS[path.name])).sink_parquet(path)
-    refused = refused_rows(raw, checked)
-    value = as_text_cell(pl.col("offence")).alias("value")
-    listed = refused.filter(pl.col("reason") != ERASED).select(pl.lit(path.stem).alias("table"), "row", "reason", value)
-    listed.write_csv(quarantine, include_header=quarantine.tell() == 0)
-    kept = pl.scan_parquet(path).select(pl.len()).collect().item()
-    return TableSummary(path.stem, raw.read, kept, reason_counts(refused))
+def _write_table(raw: RawTable, checked: pl.LazyFrame, path: Path, quarantine: IO[bytes], parts: int = 1) -> TableSummary:
+    """Write valid rows to `path`, or to `parts` partitions of the log, and the others to the quarantine file."""
+    valid = _valid(checked, path.name)
+    if path.name == INTERACTIONS:
+        write_log(valid, path.parent, parts)
+    else:
+        valid.sink_parquet(path)
+    value, counts = as_text_cell(pl.col("offence")).alias("value"), []
+    for refused in refused_rows(raw, checked):
+        listed = refused.filter(pl.col("reason") != ERASED).select(pl.lit(path.stem).alias("table"), "row", "reason", value)
+        listed.write_csv(quarantine, include_header=quarantine.tell() == 0)
+        counts.append(reasons_of(refused))
+    kept = pl.scan_parquet(table_files(path.parent, path.name)).select(pl.len()).collect().item()
+    return TableSummary(path.stem, raw.read, kept, reason_counts(counts))
+
+
+def _valid(checked: pl.LazyFrame, name: str) -> pl.LazyFrame:
+    return checked.filter(pl.col("reason").is_null()).select(list(_COLUMNS[name]))
 
 
 def _currencies(items: CheckedTable, log: CheckedTable) -> tuple[str, ...]:

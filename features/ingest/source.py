@@ -12,7 +12,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from features.data.catalog import ITEM_COLUMNS
-from features.data.interactions import EVENTS, INTERACTION_COLUMNS
+from features.data.interactions import EVENTS
+from features.data.log.rows import INTERACTION_COLUMNS
 from features.ingest.optional_tables import FILES, OPTIONAL
 from features.names import CURRENCY, GROUP_TITLE, ORDER_ID, SEARCH_EVENTS, STARS, STATUS, UNIT_PRICE
 from features.text.closest import did_you_mean, plain_name
@@ -50,6 +51,7 @@ class Source(BaseModel):
     drop_items : regular expression (Rust syntax). Items whose id matches are not products (postage, fees); their rows are quarantined.
     drop_users : ids of users that are no customers (bots, tests, resellers); their rows are quarantined.
     guests : user ids that stand for everybody without an account. Each of their orders counts as a visitor of its own.
+    memory : GiB that an ingest, and the log when it is loaded, may take: a log that needs more is stored in partitions by user.
     min_rating : ratings below this count as dislikes; None takes the middle of the scale (3 of 5 stars).
     timestamp_format, created_at_format, queries_timestamp_format, reviews_timestamp_format, campaigns_timestamp_format : strptime format
         of the times of log, catalogue, search log, reviews and campaigns, or a unit: "unix days", "spreadsheet days", "seconds",
@@ -101,6 +103,7 @@ class Source(BaseModel):
     currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
     availability: dict[str, bool] = {}
     min_rating: float | None = None
+    memory: float = Field(default=4.0, ge=0.25, le=1024)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

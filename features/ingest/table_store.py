@@ -32,10 +32,12 @@ from features.ingest.table_versions import (
     damaged,
     in_use,
     items_as_of,
+    log_files,
     present,
     publish,
     read,
     remove_but,
+    table_files,
     versions,
     writing,
 )
@@ -92,7 +94,12 @@ def load_tables(out: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     DataError
         If nothing was ingested there, or it is damaged.
     """
-    return read(out, lambda folder: (pl.read_parquet(present(folder / ITEMS)), pl.read_parquet(present(folder / INTERACTIONS))))
+    return read(out, lambda folder: (pl.read_parquet(present(folder / ITEMS)), pl.concat(map(pl.read_parquet, log_files(folder)))))
+
+
+def load_items(out: Path) -> pl.DataFrame:
+    """Return the canonical items in `out`. Raises DataError like `load_tables`."""
+    return read(out, lambda folder: pl.read_parquet(present(folder / ITEMS)))
 
 
 def load_optional(out: Path, name: OptionalName) -> pl.DataFrame | None:
@@ -120,11 +127,11 @@ def load_quarantine(out: Path) -> pl.DataFrame:
 
 
 def table_digests(out: Path) -> list[str] | None:
-    """Return the SHA-256 of items, interactions and the optional tables that there are; None unless the first two exist."""
+    """Return the SHA-256 of the files of items, log and the optional tables that there are; None unless the first two exist."""
 
     def digests(folder: Path) -> list[str]:
-        optional = [one.file for one in OPTIONAL.values() if (folder / one.file).is_file()]
-        return [of_file(present(folder / name)) for name in (ITEMS, INTERACTIONS, *optional)]
+        optional = [path for one in OPTIONAL.values() if (path := folder / one.file).is_file()]
+        return [of_file(present(path)) for path in (folder / ITEMS, *log_files(folder), *optional)]
 
     try:
         return read(out, digests)
@@ -214,18 +221,17 @@ def source_files(source: Source) -> list[Path] | None:
 def users_among(out: Path, erased_users: ErasedUsers) -> set[str]:
     """Return erased users in the logs of any stored version. Unreadable ones are skipped: `forget` handles them."""
     found: set[str] = set()
-    for path in (folder / name for folder in (out, *versions(out)) for name in LOGS):
-        if path.is_file():
-            try:
-                found.update(_theirs(path, erased_users))
-            except pl.exceptions.PolarsError:
-                continue
+    for path in (path for folder in (out, *versions(out)) for name in LOGS for path in table_files(folder, name)):
+        try:
+            found.update(_theirs(path, erased_users))
+        except pl.exceptions.PolarsError:
+            continue
     return found
 
 
 def _theirs(log: Path, erased_users: ErasedUsers) -> list[str]:
     """Return the erased users in a stored log."""
-    return erased_users.among(pl.scan_parquet(log).select(pl.col("user_id").unique()).collect()["user_id"].drop_nulls())
+    return erased_users.among(pl.scan_parquet(log).select("user_id").unique().collect(engine="streaming")["user_id"].drop_nulls())
 
 
 def forget(out: Path, erased_users: ErasedUsers) -> int:
@@ -242,7 +248,7 @@ def forget(out: Path, erased_users: ErasedUsers) -> int:
     current, count = in_use(out), 0
     try:
         with disk_errors(out):
-            if (current / INTERACTIONS).is_file():
+            if table_files(current, INTERACTIONS):
                 with writing(out) as folder:
                     count = _without(current, folder / "out", erased_users)
                     current = publish(folder / "out", out)
@@ -256,12 +262,11 @@ def _without(current: Path, new: Path, erased_users: ErasedUsers) -> int:
     """Write the tables of a version without erased users to a new folder. Returns how many rows were theirs."""
     new.mkdir()
     count = 0
-    for name in LOGS:
-        if (current / name).is_file():
-            log = pl.scan_parquet(current / name)
-            theirs = pl.col("user_id").is_in(_theirs(current / name, erased_users)).fill_null(value=False)
-            count += log.select(theirs.sum()).collect().item() or 0
-            log.filter(~theirs).sink_parquet(new / name)
+    for path in (path for name in LOGS for path in table_files(current, name)):
+        log = pl.scan_parquet(path)
+        theirs = pl.col("user_id").is_in(_theirs(path, erased_users)).fill_null(value=False)
+        count += log.select(theirs.sum()).collect(engine="streaming").item() or 0
+        log.filter(~theirs).sink_parquet(new / path.name)
     for name in (ITEMS, *(one.file for one in OPTIONAL.values() if not one.of_users)):
         if (current / name).is_file():
             shutil.copyfile(current / name, new / name)
@@ -277,7 +282,7 @@ def _without(current: Path, new: Path, erased_users: ErasedUsers) -> int:
 
 def _recounted(profile: DataProfile, folder: Path) -> DataProfile | None:
     """Return the profile with the facts of the logs that are left, None if no log is. Its columns hold no values of users anyway."""
-    log = pl.scan_parquet(folder / INTERACTIONS)
+    log = pl.scan_parquet(log_files(folder))
     if not (kept := log.select(pl.len()).collect().item()):
         return None
     facts = log_facts(log).model_copy(update={"words": profile.log.words, CURRENCY: profile.log.currency})

@@ -2,7 +2,8 @@
 
     data/CURRENT        the name of the version in use, one line
     data/<version>/     items.parquet, interactions.parquet, quarantine.csv, source.json, profile.json;
-                        a file for each optional table that the shop has (`features.ingest.optional_tables`)
+                        a file for each optional table that the shop has (`features.ingest.optional_tables`);
+                        interactions-000.parquet and so on in place of a large interactions.parquet (`features.ingest.partitions`)
 
 A reader reads CURRENT once and everything else from the folder that it names. It takes no lock and writes nothing. A writer holds
 the lock of the workspace (`Workspace.alone`): it writes a new version, syncs it to the disk and replaces CURRENT. The previous version
@@ -72,6 +73,14 @@ def items_as_of(out: Path) -> float:
         return float(json.loads(content)[AS_OF])
     except (ValueError, KeyError, TypeError):
         return 0.0
+
+
+def table_files(folder: Path, name: str) -> list[Path]:
+    """Return the files of a table in the folder of a version: one, or its partitions in their order; none if it is not there."""
+    if (whole := folder / name).is_file():
+        return [whole]
+    stem, _, suffix = name.partition(".")
+    return sorted(folder.glob(f"{stem}-[0-9][0-9][0-9]*.{suffix}"), key=lambda path: (len(path.name), path.name))
 
 
 def versions(out: Path) -> list[Path]:
@@ -172,6 +181,11 @@ def _in_use_or_none(out: Path) -> Path | None:
         return in_use(out)
     except DataError:
         return None
+
+
+def log_files(folder: Path) -> list[Path]:
+    """Return the files of the log. Raises FileNotFoundError like `present`."""
+    return table_files(folder, INTERACTIONS) or [present(folder / INTERACTIONS)]
 
 
 def present(path: Path) -> Path:

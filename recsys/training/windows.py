@@ -52,7 +52,7 @@ class Window:
         DataError
             If no event lies before the window or in it.
         """
-        split = Split.by_time(log.between(None, self.end), self.start)
+        split = Split.by_time(log, self.start, until=self.end)
         if self.users == (0.0, 1.0):
             return split
         place = np.random.default_rng(0).permutation(log.n_users) / max(log.n_users, 1)

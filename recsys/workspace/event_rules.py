@@ -7,6 +7,7 @@ rows, or as the rows' quantities add up to, so that two purchases on one day sta
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,9 +37,46 @@ class Merged:
     spent: list[int]
 
 
-def merge(log: pl.DataFrame, events: pl.DataFrame, config: EventWeights) -> Merged:
-    """Merge rows of the sources and `EventStore.frame`.
+@dataclass(frozen=True)
+class SourceFacts:
+    """What a match of events depends on in the whole of the sources' rows, whatever partition of them is merged.
 
+    Attributes
+    ----------
+    last : last day, as `days` counts; 0 without rows.
+    both : ids of events that the sources have.
+    nameless : whether no row has an id that was given.
+    """
+
+    last: int
+    both: pl.Series
+    nameless: bool
+
+    @classmethod
+    def of(cls, log: pl.LazyFrame, events: pl.DataFrame, config: EventWeights) -> SourceFacts:
+        """Look through a log, which is never whole in memory, for what `events` need."""
+        if "event_id" not in log.collect_schema():
+            log = log.with_columns(event_id=pl.lit(None, pl.String))
+        newest = log.select(pl.col("timestamp").max()).collect(engine="streaming").item()
+        ids = log.select("event_id").drop_nulls()
+        given = ids.filter(~pl.col("event_id").str.starts_with(DERIVED)).head(1).collect(engine="streaming").height
+        both = ids.join(events.lazy().select("event_id"), on="event_id", how="semi").collect(engine="streaming")["event_id"]
+        if newest is None:
+            return cls(0, both, nameless=True)
+        late = log.filter(pl.col("timestamp") > newest - timedelta(days=2)).select("timestamp").unique().collect(engine="streaming")
+        last = days(late["timestamp"].dt.epoch("s").to_numpy(), config.time_zone, whole_days=True).max()
+        return cls(int(last), both, nameless=not given)
+
+
+def merge(log: pl.DataFrame, events: pl.DataFrame, config: EventWeights, facts: SourceFacts | None = None) -> Merged:
+    """Merge rows of the sources and `EventStore.frame`, both of all users or of the same ones.
+
+    Parameters
+    ----------
+    facts : of the sources' rows of all users; None where `log` holds them.
+
+    Notes
+    -----
     An event is spent if the sources contain it and have rows of a later day: until then another one of the same day may arrive, and
     only counting distinguishes the two. An event from more than `keep_days` before the sources' last day is spent too.
     """
@@ -46,12 +84,12 @@ def merge(log: pl.DataFrame, events: pl.DataFrame, config: EventWeights) -> Merg
         log = log.with_columns(event_id=pl.lit(None, pl.String))
     if not len(events):
         return Merged(log, [])
+    facts = facts or SourceFacts.of(log.lazy(), events, config)
     rows, received = (_keyed(frame, config, whole_days).with_row_index("at") for frame, whole_days in ((log, True), (events, False)))
-    last = int(rows["day"].max() or 0)  # pyright: ignore[reportArgumentType]
+    last, both = facts.last, facts.both.implode()
     old = received["day"] < last - config.keep_days
-    both = rows.select("event_id").join(received.select("event_id"), on="event_id", how="semi")["event_id"].implode()
     # If the sources have ids, an event with a given id matches by it or is another event.
-    nameless = ~_given(received["event_id"]) | (not _given(rows["event_id"]).any())
+    nameless = ~_given(received["event_id"]) | facts.nameless
     unmatched = received.filter(~old & nameless & ~received["event_id"].is_in(both))
     others = rows.filter(~pl.col("event_id").is_in(both).fill_null(value=False))
     if config.same_day == "service":

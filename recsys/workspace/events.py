@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features.data.interactions import EVENTS, INTERACTION_COLUMNS, LABEL_EVENTS
+from features.data.interactions import EVENTS, LABEL_EVENTS
+from features.data.log.rows import INTERACTION_COLUMNS
 from features.names import DISLIKE
 from features.storage.sqlite_file import SqliteFile
 

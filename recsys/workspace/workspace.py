@@ -7,7 +7,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 from filelock import FileLock, Timeout
@@ -22,9 +22,10 @@ from features.data.reviews import Reviews
 from features.data.times.step_time import with_step_time
 from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
+from features.ingest.partitions import of_partition
 from features.ingest.pipeline import dry_run, ingest
-from features.ingest.table_store import load_optional, load_tables, table_digests
-from features.ingest.table_versions import INTERACTIONS, ITEMS, in_use
+from features.ingest.table_store import load_optional, table_digests
+from features.ingest.table_versions import INTERACTIONS, ITEMS, in_use, log_files, present, read, table_files
 from features.storage.atomic import write_whole
 from recsys.settings.events import EventWeights
 from recsys.workspace.paths import WorkspacePaths
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from recsys.workspace.event_rules import Merged
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -133,14 +135,18 @@ class Workspace(WorkspacePaths):
             If nothing was ingested, or the tables are damaged.
         """
         config = EventWeights.model_validate({} if events is None else events)
-        items, log = self._tables()
-        catalog = Catalog.from_frame(items)
-        interactions = Interactions.from_frame(self._merged(log, config).log, catalog, config.weights)
+
+        def tables(folder: Path) -> tuple[Catalog, Interactions]:
+            catalog = Catalog.from_frame(pl.read_parquet(present(folder / ITEMS)))
+            parts = (merged.log for merged in self._merged(log_files(folder), config))
+            return catalog, Interactions.from_parts(parts, catalog, config.weights)
+
+        catalog, interactions = self._read(tables)
         return catalog, with_step_time(interactions, None if config.clock == "auto" else config.clock)
 
     def load_catalog(self) -> Catalog:
         """Return the ingested catalogue alone, as `load`."""
-        return Catalog.from_frame(self._tables()[0])
+        return Catalog.from_frame(self._read(lambda folder: pl.read_parquet(present(folder / ITEMS))))
 
     def load_queries(self, catalog: Catalog, user_ids: Sequence[str] | np.ndarray = ()) -> Queries | None:
         """Return the ingested search log over the rows of `load`; None where the shop has none.
@@ -187,14 +193,16 @@ class Workspace(WorkspacePaths):
         """Remove old events of the service and those that the sources contain by now. Returns how many."""
         if not self.events.last():
             return 0
-        return self.events.remove(self._merged(self._tables()[1], config).spent)
+        spent = self._read(lambda folder: [number for merged in self._merged(log_files(folder), config) for number in merged.spent])
+        return self.events.remove(spent)
 
-    def _tables(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def _read(self, reading: Callable[[Path], T]) -> T:
+        """Read the tables in use; `reading` gets their folder."""
         try:
             with disk_errors(self.data, "read"):
-                return load_tables(self.data)
+                return read(self.data, reading)
         except DataError as error:
-            if all((in_use(self.data) / name).is_file() for name in (ITEMS, INTERACTIONS)):
+            if all(table_files(in_use(self.data), name) for name in (ITEMS, INTERACTIONS)):
                 raise
             advice = "run `recsys ingest --dataset completejourney`, or `recsys ingest --items FILE --interactions FILE`"
             raise DataError(f"no data in {self.root}: {advice}") from error
@@ -207,10 +215,13 @@ class Workspace(WorkspacePaths):
         """
         return table_digests(self.data), self.events.last()
 
-    def _merged(self, log: pl.DataFrame, config: EventWeights) -> Merged:
-        """Return the log merged with events of the service that it lacks."""
-        from recsys.workspace.event_rules import merge
+    def _merged(self, files: list[Path], config: EventWeights) -> Iterator[Merged]:
+        """Yield each partition of the log merged with events of the service that it lacks."""
+        from recsys.workspace.event_rules import SourceFacts, merge
 
         events = self.events.frame()
         gone = ErasedUsers.read(self.erased).among(events["user_id"].unique()) if len(events) else []
-        return merge(log, events.filter(~pl.col("user_id").is_in(gone)), config)
+        events = events.filter(~pl.col("user_id").is_in(gone))
+        facts = SourceFacts.of(pl.scan_parquet(files), events, config) if len(events) else None
+        for part, path in enumerate(files):
+            yield merge(pl.read_parquet(path), of_partition(events, part, len(files)), config, facts)

@@ -85,11 +85,13 @@ class LogClock:
 def clock_of(frame: pl.LazyFrame | pl.DataFrame) -> LogClock:
     """Judge a canonical table with the columns user_id and timestamp, in about a second for ten million rows."""
     known = frame.lazy().filter(pl.col(USER_ID).is_not_null() & pl.col(TIMESTAMP).is_not_null())
-    columns = known.select(user=pl.col(USER_ID).hash(seed=0), time=pl.col(TIMESTAMP).dt.epoch("s")).collect()
-    spacing = spacing_of(columns["time"].to_numpy())
-    if (parts := len(columns) // SAMPLE) > 1:
-        columns = columns.filter(pl.col("user") % parts == 0)
-    columns = columns.sort("user", "time")
+    pairs = known.select(user=pl.col(USER_ID).hash(seed=0), time=pl.col(TIMESTAMP).dt.epoch("s"))
+    times = pairs.select("time").collect(engine="streaming")["time"].to_numpy()
+    spacing = spacing_of(times)
+    if (parts := len(times) // SAMPLE) > 1:
+        pairs = pairs.filter(pl.col("user") % parts == 0)
+    del times
+    columns = pairs.sort("user", "time").collect(engine="streaming")
     user = columns["user"].rle_id().to_numpy()
     return _judged(Evidence.of(user, columns["time"].to_numpy(), spacing, max(parts, 1)))
 

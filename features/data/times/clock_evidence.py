@@ -11,6 +11,7 @@ from features.storage.sorted_unique import sorted_unique
 
 DAY = 86_400  # seconds
 LEAST_USERS = 100  # a smaller log does not show what its times mean
+_SHORT = 2**32  # seconds
 EVEN = 0.98  # share of distances between the times of a log that are equal
 
 
@@ -151,6 +152,8 @@ class Evidence:
 
 def spacing_of(time: np.ndarray) -> tuple[int, int]:
     """Return the distance between the distinct times, in seconds, and their number; (0, number) if they are not evenly spaced."""
+    if len(time) and int(time.max()) - int(time.min()) < _SHORT:  # a long log needs the memory
+        time = (time - time.min()).astype(np.uint32)
     distances = np.diff(sorted_unique(time))
     if len(distances) < LEAST_USERS:
         return 0, len(distances) + 1

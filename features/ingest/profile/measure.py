@@ -15,7 +15,6 @@ from features.ingest.profile.column_names import KNOWN
 from features.ingest.profile.model import EXACT, CatalogueFacts, ColumnProfile, DataProfile, DominantId, LogFacts, TableProfile, TextFacts
 from features.ingest.profile.value_forms import PLACEHOLDERS, escaped, form_of, id_forms
 from features.ingest.readers.raw_table import ITEM_PREFIX
-from features.ingest.table_versions import INTERACTIONS, ITEMS
 from features.ingest.values.placeholders import NULLS
 from features.names import (
     ATTRIBUTES,
@@ -42,7 +41,6 @@ from features.text.closest import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from pathlib import Path
 
     from features.ingest.optional_tables import Table
     from features.ingest.profile.model import Reading
@@ -78,11 +76,10 @@ class IngestedTable:
     understood: Mapping[str, str]
 
 
-def measured(source: Source, items: IngestedTable, log: IngestedTable, folder: Path) -> DataProfile:
-    """Return the profile of the tables that were just written to a folder."""
+def measured(source: Source, items: IngestedTable, log: IngestedTable, catalogue: pl.LazyFrame, events: pl.LazyFrame) -> DataProfile:
+    """Return the profile of the tables that were just written: the valid rows of both, in the order of the source."""
     raw_log = log.raw
     assert raw_log is not None
-    catalogue, events = pl.scan_parquet(folder / ITEMS), pl.scan_parquet(folder / INTERACTIONS)
     if items.raw is None:
         carried = {f"{ITEM_PREFIX}{name}": said for name, said in items.understood.items()}
         log = replace(log, understood={**log.understood, **carried})

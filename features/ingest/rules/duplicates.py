@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from features.ingest.rules.checked_table import refuse
@@ -23,5 +24,9 @@ def mark_duplicates(checked: pl.LazyFrame, key: str = "item_id") -> pl.LazyFrame
 
 
 def _repeated(valid: pl.LazyFrame, key: str) -> pl.Series:
-    counts = valid.select(key).group_by(key).len()
+    """Return the keys of several rows. Their hashes are compared first: a long log has too many keys for memory."""
+    digest = pl.col(key).hash(seed=0)
+    hashes = np.sort(valid.select(digest).collect(engine="streaming")[key].to_numpy())
+    suspects = pl.Series(hashes[1:][hashes[1:] == hashes[:-1]]).unique()
+    counts = valid.select(key).filter(digest.is_in(suspects.implode())).group_by(key).len()
     return counts.filter(pl.col("len") > 1).select(key).collect(engine="streaming")[key].implode()

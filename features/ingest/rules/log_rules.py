@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from features.data.ids import normal_id
-from features.data.interactions import EVENTS, INTERACTION_COLUMNS
+from features.data.interactions import EVENTS
+from features.data.log.rows import INTERACTION_COLUMNS
 from features.ingest.money import amounts
 from features.ingest.money.number_forms import DECIMALS
 from features.ingest.readers.raw_table import ITEM_PREFIX

@@ -14,17 +14,19 @@ from features.ingest.table_store import ERASED
 from features.text.plain import agree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from features.ingest.erased_users import ErasedUsers
     from features.ingest.readers.raw_table import RawTable
     from features.ingest.rules.checked_table import CheckedTable
 
+AT_ONCE = 10_000_000  # rows of a table, of which the refused ones are in memory together
+
 
 def without_erased(erased: ErasedUsers, log: RawTable, rules: CheckedTable) -> tuple[RawTable, pl.LazyFrame]:
     """Refuse the rows of erased users. The content of malformed rows is dropped too, because it may be theirs."""
     checked, spellings = rules.frame, rules.spellings
-    gone = erased.among(checked.select(pl.col("user_id").unique()).collect()["user_id"].drop_nulls())
+    gone = erased.among(checked.select("user_id").unique().collect(engine="streaming")["user_id"].drop_nulls())
     # The list may hold an id as an earlier version read it.
     gone += [after for before, after in spellings.iter_rows() if erased.has(before)]
     reason = pl.when(pl.col("user_id").is_in(gone)).then(pl.lit(ERASED)).otherwise("reason")
@@ -37,9 +39,13 @@ def require_rows(name: str, raw: RawTable, checked: pl.LazyFrame, advice: Mappin
         raise DataError(f"the {name} has no rows, expected at least one: export it again, or name another file")
     if checked.filter(pl.col("reason").is_null()).head(1).collect().height:
         return
-    refused = refused_rows(raw, checked)
-    row, reason, value = refused.select("row", "reason", "offence").row(0)
-    summary = TableSummary(name, raw.read, 0, reason_counts(refused))
+    counts, first = [], None
+    for refused in refused_rows(raw, checked):
+        counts.append(reasons_of(refused))
+        first = first or next(refused.iter_rows(), None)
+    assert first is not None
+    row, reason, value = first
+    summary = TableSummary(name, raw.read, 0, reason_counts(counts))
     if set(summary.reasons) == {ERASED}:
         if name in [one.title for one in OPTIONAL.values()]:  # a shop can do without
             return
@@ -56,13 +62,23 @@ def _advice(reason: str) -> str:
     return "export it again with the ids as text" if "rounded" in reason else "correct the export, or map another column"
 
 
-def refused_rows(raw: RawTable, checked: pl.LazyFrame) -> pl.DataFrame:
-    """Return row, reason and offence of the rows that broke a rule or could not be parsed."""
-    return pl.concat([checked.filter(pl.col("reason").is_not_null()).select("row", "reason", "offence").collect(), raw.malformed]).sort(
-        "row"
-    )
+def refused_rows(raw: RawTable, checked: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """Yield row, reason and offence of the rows that broke a rule or could not be parsed, in order, those of `AT_ONCE` rows each."""
+    columns = ("row", "reason", "offence")
+    rows = pl.concat([checked.select("row"), raw.malformed.lazy().select("row")])
+    last: int = rows.select(pl.col("row").cast(pl.Int64).max()).collect(engine="streaming").item() or 0
+    for begin in range(0, last + 1, AT_ONCE):
+        here = pl.col("row").is_between(begin, begin + AT_ONCE, closed="left")
+        broken = checked.filter(pl.col("reason").is_not_null() & here).select(columns).collect(engine="streaming")
+        yield pl.concat([broken, raw.malformed.filter(here).select(columns)]).sort("row", maintain_order=True)
 
 
-def reason_counts(refused: pl.DataFrame) -> dict[str, int]:
-    """Return reason -> number of rows, most frequent first."""
-    return dict(refused.group_by("reason").len().sort(["len", "reason"], descending=[True, False]).iter_rows())
+def reasons_of(refused: pl.DataFrame) -> pl.DataFrame:
+    """Return `reason` and its number of rows, `len`, in some of the refused rows."""
+    return refused.group_by("reason").len()
+
+
+def reason_counts(counts: Iterable[pl.DataFrame]) -> dict[str, int]:
+    """Return reason -> number of rows, most frequent first, of several `reasons_of`."""
+    total = pl.concat(counts).group_by("reason").agg(pl.col("len").sum())
+    return dict(total.sort(["len", "reason"], descending=[True, False]).iter_rows())

@@ -60,7 +60,7 @@ def one_a_group(items: pl.LazyFrame, log: pl.LazyFrame, folder: Path) -> tuple[p
         item_id=pl.when(valid & ~other).then("_key").otherwise("item_id"),
         group_id=pl.coalesce("_key", GROUP_ID),
     )
-    return stored(merged, folder / "groups.parquet"), of_groups(log, items)
+    return stored(merged, folder / "groups.parquet"), stored(of_groups(log, items), folder / "of_groups.parquet")
 
 
 def of_groups(log: pl.LazyFrame, items: pl.LazyFrame) -> pl.LazyFrame:

@@ -16,7 +16,6 @@ from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from features.ingest.values.ids import IdColumn
 
@@ -57,9 +56,8 @@ def guest_notes(checked: pl.LazyFrame, guests: Sequence[str]) -> tuple[str, ...]
     return (f"note: {what}, one for each order (source.guests)",)
 
 
-def user_notes(path: Path) -> tuple[str, ...]:
-    """Return notes on users of a stored log who have so many of its events that they are hardly persons, or who may be one."""
-    log = pl.scan_parquet(path)
+def user_notes(log: pl.LazyFrame) -> tuple[str, ...]:
+    """Return notes on users of a log who have so many of its events that they are hardly persons, or who may be one."""
     mails = _mails(log)
     first = largest(log, "user_id")
     many = [user for user, share in first if share >= CAP]

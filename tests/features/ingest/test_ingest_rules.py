@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from features.data.catalog import ITEM_COLUMNS, Catalog
-from features.data.interactions import INTERACTION_COLUMNS, Interactions
+from features.data.interactions import Interactions
+from features.data.log.rows import INTERACTION_COLUMNS
 from features.ingest.summary import TableSummary
 
 Ingest = Callable[..., Any]

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from features.data.interactions import INTERACTION_COLUMNS
+from features.data.log.rows import INTERACTION_COLUMNS
 from recsys.recommend import open
 from recsys.recommend.recent_events import recent_histories
 from recsys.recommend.request import RecommendOptions
