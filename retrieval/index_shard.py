@@ -114,9 +114,9 @@ class IndexShard:
             parts = ((slice(i, i + 1), mask) for i, mask in enumerate(allowed))
         for part, mask in parts:
             with _one_thread():
-                places, place_scores = self._places(queries[part], k, mask)
-            for i, (nearest, similarity) in enumerate(zip(places, place_scores, strict=True), start=part.start or 0):
-                items, values = self._items(nearest, similarity, mask)
+                found = self._places(queries[part], k, mask)
+            for i, (nearest, similarity) in enumerate(found, start=part.start or 0):
+                items, values = self._items(nearest, similarity, mask) if queries[i].any() else self._first(k, mask)
                 rows[i, : min(k, len(items))], scores[i, : min(k, len(items))] = items[:k], values[:k]
         return rows, scores
 
@@ -165,29 +165,42 @@ class IndexShard:
     def _every_place(self) -> Any:
         return _selector(np.ones(self.index.ntotal, dtype=bool))
 
-    def _places(self, queries: np.ndarray, k: int, allowed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Return the nearest allowed places (b, k), padded with -1, and their scores (b, k)."""
-        total = reachable = self.index.ntotal
-        take = min(k, total)
-        mask = allowed
+    def _places(self, queries: np.ndarray, k: int, allowed: np.ndarray | None) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the nearest allowed places of each query, at least k and all that score as the k-th, and their scores.
+
+        Places are padded with -1. A query of zeros gets none.
+        """
+        total, mask = self.index.ntotal, allowed
         if allowed is not None and not self._all_differ:
             mask = np.zeros(total, dtype=bool)
             mask[self.place[allowed]] = True
-        if mask is not None:
-            reachable = int(np.count_nonzero(mask))
-        if not reachable or not take:
-            return np.full((len(queries), take), -1), np.zeros((len(queries), take), dtype=np.float32)
+        reachable = total if mask is None else int(np.count_nonzero(mask))
+        found = [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))] * len(queries)
+        if not reachable or not k:
+            return found
         # Always pass a selector: without one FAISS sums large batches in another order than single queries.
         selector = self._every_place if mask is None else _selector(mask)
-        share = reachable / total
+        open_queries, take = np.flatnonzero(queries.any(axis=1)), min(k + 1, total)
+        while len(open_queries):
+            scores, places = self._nearest(queries[open_queries], take, reachable, selector)
+            for query, nearest, similarity in zip(open_queries, places, scores, strict=True):
+                found[query] = nearest, similarity
+            # FAISS keeps any of the places that score alike.
+            tied = (places[:, -1] >= 0) & (scores[:, -1] == scores[:, min(k, take) - 1])
+            open_queries = open_queries[tied & (take < total)]
+            take = min(4 * take, total)
+        return found
+
+    def _nearest(self, queries: np.ndarray, take: int, reachable: int, selector: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return scores and places (b, take) of the nearest of the `reachable` places that a selector lets through."""
+        share = reachable / self.index.ntotal
         if share < NARROW or self.config.kind in ("flat", "sq8"):
-            scores, places = self._exact(queries, take, selector)
-        else:
-            scores, places = self.index.search(queries, take, params=self._approximate(take, share, selector))
-            short = (places >= 0).sum(axis=1) < min(take, reachable)
-            if short.any():
-                scores[short], places[short] = self._exact(queries[short], take, selector)
-        return places, scores
+            return self._exact(queries, take, selector)
+        scores, places = self.index.search(queries, take, params=self._approximate(take, share, selector))
+        short = (places >= 0).sum(axis=1) < min(take, reachable)
+        if short.any():
+            scores[short], places[short] = self._exact(queries[short], take, selector)
+        return scores, places
 
     def _approximate(self, k: int, share: float, selector: Any) -> Any:
         # Filtered items take up room in the queue and the lists: the fewer are allowed, the wider the search must be.
@@ -201,6 +214,11 @@ class IndexShard:
             return self.index.search(queries, k, params=_swig.SearchParametersIVF(sel=selector, nprobe=self.index.nlist))
         index = faiss.downcast_index(self.index.storage) if self.config.kind == "hnsw" else self.index
         return index.search(queries, k, params=_swig.SearchParameters(sel=selector))
+
+    def _first(self, k: int, allowed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the first k allowed items and scores of 0: to a query of zeros all are alike."""
+        items = np.arange(min(k, len(self))) if allowed is None else np.flatnonzero(allowed)[:k]
+        return items, np.zeros(len(items), dtype=np.float32)
 
     def _items(self, places: np.ndarray, scores: np.ndarray, allowed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Return the allowed items of one query's places, best first, equal scores by row."""

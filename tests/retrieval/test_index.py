@@ -233,6 +233,13 @@ def test_the_kind_depends_on_the_size():
     assert ItemIndex.build(unit(np.random.default_rng(0), 5)).kind == "flat"
 
 
+def test_a_query_of_zeros_gets_the_first_items(index):
+    allowed = np.arange(N) % 3 == 1
+    rows, scores = index.search(np.zeros((1, DIM), dtype=np.float32), 5, allowed)
+    assert (rows[0].tolist(), scores[0].tolist()) == ([1, 4, 7, 10, 13], [0] * 5)
+    assert index.search(np.zeros((1, DIM), dtype=np.float32), 5)[0][0].tolist() == [0, 1, 2, 3, 4]
+
+
 def test_the_number_of_shards_depends_on_the_size():
     assert shards_for(0, 128) == shards_for(1, 128) == shards_for(10_000_000, 128) == 1
     assert shards_for(10_000_001, 128) == shards_for(20_000_000, 128) == 2
