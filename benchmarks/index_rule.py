@@ -15,13 +15,14 @@ import time
 
 import numpy as np
 
-from retrieval.index import IndexConfig, ItemIndex, Kind
+from retrieval.index import ItemIndex
+from retrieval.index_config import IndexConfig, Kind
 
 DIM = 128
 QUERIES = 100
 K = 100
 ALLOWED_SHARE = 0.3
-KINDS: tuple[Kind, ...] = ("flat", "sq8", "hnsw", "ivf")
+KINDS: tuple[Kind, ...] = ("flat", "sq8", "hnsw", "ivf", "ivf_sq8")
 
 
 def unit_vectors(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -58,7 +59,7 @@ def main(sizes: list[int]) -> None:
                 found = np.concatenate([index.search(query[None], K, mask)[0] for query in queries])
                 row[f"ms_{name}"] = round((time.perf_counter() - start) * 1000 / QUERIES, 3)
                 row[f"recall_{name}"] = round(recall(found, exact.setdefault(name, found)), 4)  # flat is first, and exact
-            print(json.dumps(row | {"bytes": len(index.to_files()["items.faiss"])}), flush=True)
+            print(json.dumps(row | {"bytes": len(index.to_files()["shard-000/items.faiss"])}), flush=True)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,14 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 
 from benchmarks.index_rule import K, recall, unit_vectors
 from benchmarks.paired import ROOT, say
-from retrieval.index import IndexConfig, ItemIndex, kind_for
+from retrieval.index_config import IndexConfig, kind_for
+from retrieval.index_shard import IndexShard
 
 SIZES = (10_000, 100_000, 1_000_000)
 PROBES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -31,11 +33,11 @@ def measure(n: int) -> dict[str, float]:
     kind = "ivf" if n >= 100_000 else kind_for(n)
     exact = np.concatenate([np.argsort(-(items @ query))[:K][None] for query in queries])
     begun = time.perf_counter()
-    index = ItemIndex.build(items, IndexConfig(kind=kind))
+    index = IndexShard.build(items, IndexConfig(kind=kind))
     built, reached = time.perf_counter() - begun, 0.0
     milliseconds = 0.0
     for probes in PROBES:
-        index = ItemIndex(index.index, index.place, IndexConfig(kind=kind, ivf_probes=probes))
+        index = replace(index, config=index.config.model_copy(update={"ivf_probes": probes}))
         times = []
         rows = []
         for query in queries:

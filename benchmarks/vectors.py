@@ -10,7 +10,8 @@ import numpy as np
 from benchmarks.index_rule import recall
 from benchmarks.paired import alternate, say
 from benchmarks.shop import bench
-from retrieval.index import IndexConfig, ItemIndex
+from retrieval.index import ItemIndex
+from retrieval.index_config import IndexConfig
 
 K, QUERIES, EVALUATED = 100, 64, 1000
 
@@ -20,7 +21,7 @@ def main() -> None:
     snapshot = bench().recommender.snapshot
     users = snapshot.space[np.random.default_rng(0).choice(len(snapshot.space), EVALUATED, replace=False)]
     flat, small = (ItemIndex.build(snapshot.space, IndexConfig(kind=kind)) for kind in ("flat", "sq8"))
-    sizes = [len(index.to_files()["items.faiss"]) for index in (small, flat)]
+    sizes = [len(index.to_files()["shard-000/items.faiss"]) for index in (small, flat)]
     kept = recall(small.search(users, K)[0], flat.search(users, K)[0])
     say("bytes_a_vector", [sizes[0] / sizes[1]], 0.25, kept, kept_is="recall@100", better="lower")
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 SCHEMA = 1
-LAYOUT = 7  # of a bundle's files; a bundle of another layout is rebuilt even if nothing else has changed
+LAYOUT = 8  # of a bundle's files; a bundle of another layout is rebuilt even if nothing else has changed
 MANIFEST = "manifest.json"
 CURRENT = "CURRENT"
 RETRAIN = "retrain"  # of `Manifest.about`: users were erased since the model in it was trained

@@ -126,7 +126,7 @@ class Build:
         if drift:
             self._report(bundle_id, about)
         texts = f"{encoded.encoded:,} of {about['texts']:,} texts encoded"
-        line = f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.config.kind} index"
+        line = f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.kind} index"
         return "\n".join((line, *read.notes, *notes, *of_reviews)), drift
 
     def _read(self, reviews: Reviews | None, log: Interactions) -> tuple[ScoredReviews, tuple[str, ...]]:
@@ -184,7 +184,7 @@ class Build:
             "dim": snapshot.text_vectors.shape[1],
             "items": len(snapshot.catalog),
             "texts": len(snapshot.text_vectors),
-            "index": snapshot.index.config.kind,
+            "index": snapshot.index.kind,
             "trained_until": self.model.about.get("until"),
             "canaries": canaries(snapshot),
             ITEMS_AS_OF: self.items_as_of,

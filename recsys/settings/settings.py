@@ -42,7 +42,7 @@ from recsys.settings.renamed_keys import RENAMED, spellings, with_new_keys, with
 from recsys.settings.serve import ServeConfig
 from recsys.settings.tracking import TrackingConfig, is_uri
 from retrieval.collaborative.config import RetrievalConfig
-from retrieval.index import IndexConfig
+from retrieval.index_config import IndexConfig
 from retrieval.pretraining.config import PretrainConfig
 from retrieval.two_tower.config import TowerConfig, TrainConfig
 

@@ -1,18 +1,22 @@
-"""The index: exact where it claims to be, k items whenever k are allowed, reproducible bytes."""
+"""The index: exact where it claims to be, k items whenever k are allowed, reproducible bytes, the same in shards."""
 
 from __future__ import annotations
 
 import json
 
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import BundleError
-from retrieval.index import NARROW, IndexConfig, ItemIndex, kind_for
+from retrieval.index import ItemIndex, shard_bounds
+from retrieval.index_config import IndexConfig, kind_for, shards_for
+from retrieval.index_shard import NARROW, IndexShard
 
-KINDS = ["flat", "sq8", "hnsw", "ivf"]
+KINDS = ["flat", "sq8", "hnsw", "ivf", "ivf_sq8"]
+ROUNDED = ("sq8", "ivf_sq8")  # they round the vectors themselves
 N, DIM, K = 800, 16, 10
 
 
@@ -34,9 +38,10 @@ def queries() -> np.ndarray:
     return unit(np.random.default_rng(8), 25)
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=[*((kind, 1) for kind in KINDS), ("flat", 3), ("hnsw", 2), ("ivf_sq8", 3)], ids=str)
 def index(request: pytest.FixtureRequest, vectors: np.ndarray) -> ItemIndex:
-    return ItemIndex.build(vectors, IndexConfig(kind=request.param))
+    kind, shards = request.param
+    return ItemIndex.build(vectors, IndexConfig(kind=kind, shards=shards))
 
 
 def slow_search(vectors: np.ndarray, query: np.ndarray, k: int, allowed: np.ndarray) -> list[int]:
@@ -73,8 +78,8 @@ def test_clusters_that_hold_too_few_fall_back_to_exact_search(vectors, queries):
 
 
 def test_a_narrow_filter_is_searched_exactly(index, vectors, queries):
-    if index.config.kind == "sq8":
-        pytest.skip("SQ8 rounds the vectors themselves")
+    if index.kind in ROUNDED:
+        pytest.skip("8-bit vectors are rounded")
     allowed = np.random.default_rng(2).random(N) < NARROW / 2
     rows, _ = index.search(queries, K, allowed)
     assert rows.tolist() == [slow_search(vectors, query, K, allowed) for query in queries]
@@ -100,7 +105,7 @@ def test_flat_equals_a_full_sort(data):
     assert np.allclose(scores[0, : len(expected)], (vectors @ query[0])[expected], atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["sq8", "hnsw", "ivf"])
+@pytest.mark.parametrize("kind", KINDS[1:])
 def test_approximate_indexes_have_high_recall(kind, vectors, queries):
     exact, _ = ItemIndex.build(vectors, IndexConfig(kind="flat")).search(queries, K)
     found, _ = ItemIndex.build(vectors, IndexConfig(kind=kind)).search(queries, K)
@@ -133,22 +138,26 @@ def test_equal_vectors_come_in_order_of_rows(index, vectors):
 
 
 def test_equal_vectors_are_stored_once(index, vectors):
-    assert index.index.ntotal == len(np.unique(vectors, axis=0)) < len(index) == N
+    begin = 0
+    for shard in index.shards:
+        assert shard.index.ntotal == len(np.unique(vectors[begin : begin + len(shard)], axis=0)) < len(shard)
+        begin += len(shard)
+    assert begin == len(index) == N
 
 
 def test_files_round_trip(index, vectors, queries):
     files = index.to_files()
-    assert files == ItemIndex.build(vectors, index.config).to_files()
+    assert files == ItemIndex.build(vectors, index.shards[0].config).to_files()
     again = ItemIndex.from_files(files)
-    assert again.config == index.config
+    assert [shard.config for shard in again.shards] == [shard.config for shard in index.shards]
     for one, other in zip(index.search(queries, K), again.search(queries, K), strict=True):
         assert np.array_equal(one, other)
 
 
-@pytest.mark.parametrize("name", ["items.faiss", "places.safetensors", "index.json"])
+@pytest.mark.parametrize("name", ["index.json", "shard-001/items.faiss", "shard-001/places.safetensors", "shard-001/index.json"])
 @pytest.mark.parametrize("damage", ["cut", "gone", "empty"])
 def test_broken_files_are_refused(vectors, name, damage):
-    files = ItemIndex.build(vectors).to_files()
+    files = ItemIndex.build(vectors, IndexConfig(shards=2)).to_files()
     files |= {name: {"cut": files[name][: len(files[name]) // 2], "empty": b"", "gone": b""}[damage]}
     if damage == "gone":
         del files[name]
@@ -161,9 +170,50 @@ def test_files_of_two_indexes_are_refused(vectors):
     for name in files:
         with pytest.raises(BundleError, match="expected"):
             ItemIndex.from_files(files | {name: other[name]})
-    about = json.loads(files["index.json"])
+    name = "shard-000/index.json"
+    about = json.loads(files[name])
     with pytest.raises(BundleError, match="cannot be read"):
-        ItemIndex.from_files(files | {"index.json": json.dumps(about | {"config": {"kind": "magic"}}).encode()})
+        ItemIndex.from_files(files | {name: json.dumps(about | {"config": {"kind": "magic"}}).encode()})
+
+
+@pytest.mark.parametrize("header", [{"items": N, "shards": 0}, {"items": N}, [], {"items": N, "shards": 2}])
+def test_a_wrong_number_of_shards_is_refused(vectors, header):
+    files = ItemIndex.build(vectors).to_files()
+    with pytest.raises(BundleError, match="build the index again"):
+        ItemIndex.from_files(files | {"index.json": json.dumps(header).encode()})
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_flat_shards_equal_one_flat_index(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**16)))
+    n, b = data.draw(st.integers(0, 40)), 3
+    vectors = eighths(rng, max(n, 1))[rng.integers(0, max(n, 1), n)]
+    share = data.draw(st.sampled_from([0.1, 0.7, 1.0]))
+    allowed = data.draw(st.sampled_from([None, rng.random(n) < share, rng.random((b, n)) < share]))
+    queries, k = eighths(rng, b), data.draw(st.integers(1, 45))
+    one = ItemIndex.build(vectors, IndexConfig(kind="flat", shards=1))
+    several = ItemIndex.build(vectors, IndexConfig(kind="flat", shards=data.draw(st.integers(2, 9))))
+    assert len(several) == len(one) == n
+    for expected, found in zip(one.search(queries, k, allowed), several.search(queries, k, allowed), strict=True):
+        assert np.array_equal(expected, found)
+
+
+def test_a_sample_trains_as_all_vectors_would():
+    vectors = unit(np.random.default_rng(5), 2_000)
+    shard = IndexShard.build(vectors, IndexConfig(kind="ivf", ivf_lists=12))
+    plain = faiss.IndexIVFFlat(faiss.IndexFlatIP(DIM), DIM, 12, faiss.METRIC_INNER_PRODUCT)
+    plain.cp.max_points_per_centroid, plain.cp.niter = 64, 10
+    plain.train(vectors)
+    plain.add(vectors)
+    assert shard.to_files()["items.faiss"] == faiss.serialize_index(plain).tobytes()
+
+
+def test_vectors_in_a_file_give_the_same_index(vectors, tmp_path):
+    np.save(tmp_path / "vectors.npy", vectors)
+    config = IndexConfig(kind="ivf_sq8", shards=2)
+    mapped = np.load(tmp_path / "vectors.npy", mmap_mode="r")
+    assert ItemIndex.build(mapped, config).to_files() == ItemIndex.build(vectors, config).to_files()
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "auto"])
@@ -178,5 +228,22 @@ def test_tiny_catalogues(kind, n):
 
 def test_the_kind_depends_on_the_size():
     assert kind_for(1) == kind_for(200_000) == "flat"
-    assert kind_for(200_001) == "ivf"
-    assert ItemIndex.build(unit(np.random.default_rng(0), 5)).config.kind == "flat"
+    assert kind_for(200_001) == kind_for(1_000_000) == "ivf"
+    assert kind_for(1_000_001) == "ivf_sq8"
+    assert ItemIndex.build(unit(np.random.default_rng(0), 5)).kind == "flat"
+
+
+def test_a_query_of_zeros_gets_the_first_items(index):
+    allowed = np.arange(N) % 3 == 1
+    rows, scores = index.search(np.zeros((1, DIM), dtype=np.float32), 5, allowed)
+    assert (rows[0].tolist(), scores[0].tolist()) == ([1, 4, 7, 10, 13], [0] * 5)
+    assert index.search(np.zeros((1, DIM), dtype=np.float32), 5)[0][0].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_the_number_of_shards_depends_on_the_size():
+    assert shards_for(0, 128) == shards_for(1, 128) == shards_for(10_000_000, 128) == 1
+    assert shards_for(10_000_001, 128) == shards_for(20_000_000, 128) == 2
+    assert shards_for(10_000_000, 384) == 3
+    assert shard_bounds(10, 3) == [0, 3, 6, 10]
+    assert shard_bounds(2, 5) == [0, 1, 2]
+    assert shard_bounds(0, 5) == [0, 0]

@@ -11,7 +11,8 @@ import pytest
 from features.data.histories import Histories
 from features.names import DENSE_SCORE, LEXICAL_SCORE, RELEVANCE
 from retrieval.candidates import Candidates, joined
-from retrieval.index import IndexConfig, ItemIndex
+from retrieval.index import ItemIndex
+from retrieval.index_config import IndexConfig
 from retrieval.lexical.index import LexicalConfig, LexicalIndex
 from retrieval.text_search import TextSearch, TextSearchConfig, Wording, query_key
 

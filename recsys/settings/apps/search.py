@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from retrieval.index import IndexConfig
+    from retrieval.index_config import IndexConfig
 
 
 class SearchConfig(BaseModel):

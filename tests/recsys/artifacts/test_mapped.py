@@ -36,8 +36,8 @@ def test_the_large_parts_lie_in_the_files(ready: Place, shared: bool) -> None:
     for array in arrays:
         assert array.flags.writeable is not shared
         assert mapped(array) is shared
-    assert snapshot.index.content is not None
-    assert mapped(snapshot.index.content) is shared
+    assert snapshot.index.shards[0].content is not None
+    assert mapped(snapshot.index.shards[0].content) is shared
 
 
 def mapped(array: Any) -> bool:
@@ -48,7 +48,7 @@ def mapped(array: Any) -> bool:
     return base is not None
 
 
-@pytest.mark.parametrize("name", ["snapshot/index/items.faiss", "snapshot/log/log.safetensors", "snapshot/states/states.npy"])
+@pytest.mark.parametrize("name", ["snapshot/index/shard-000/items.faiss", "snapshot/log/log.safetensors", "snapshot/states/states.npy"])
 def test_damage_is_refused(spare: Place, name: str) -> None:
     bundle = Bundle.open(spare.workspace.bundles)
     content = bytearray((bundle.folder / name).read_bytes())
