@@ -21,14 +21,14 @@ from features.storage.digests import of_file
 if TYPE_CHECKING:
     from pathlib import Path
 
-ROWS_A_GIB = 1_000_000  # rows of a partition that are loaded within a quarter of each GiB of `source.memory`
+ROWS_A_GIB = 1_000_000  # rows of a partition for each GiB of `source.memory`: loading them takes a third of it
 MOST = 1024  # partitions; each is an open file while the log is written
-_ROW_GROUP = 250_000  # rows; the writer holds so many of each partition
+_HELD = 4_000_000  # rows of all partitions that the writer holds before it writes them
 _PART = "_part"
 
 
 def partitions_for(rows: int, memory: float) -> int:
-    """Return how many partitions a log of `rows` needs, so that one is read within a quarter of `memory` GiB: a power of two."""
+    """Return how many partitions a log of `rows` needs, so that each is loaded within a third of `memory` GiB: a power of two."""
     parts = 1
     while parts < MOST and rows > parts * memory * ROWS_A_GIB:
         parts *= 2
@@ -59,7 +59,7 @@ def write_log(log: pl.LazyFrame, folder: Path, parts: int) -> list[Path]:
         file_path_provider=lambda found: _name(found.partition_keys[_PART].item()),
         approximate_bytes_per_file=None,
     )
-    columns.with_columns(key.alias(_PART)).sink_parquet(target, row_group_size=_ROW_GROUP)
+    columns.with_columns(key.alias(_PART)).sink_parquet(target, row_group_size=_HELD // parts)
     for part in range(parts):  # no file was written for a partition without rows
         if not (path := folder / _name(part)).exists():
             pl.DataFrame(schema=INTERACTION_COLUMNS).write_parquet(path)

@@ -28,7 +28,7 @@ def mapped(n: int, dtype: DTypeLike) -> np.ndarray[Any, np.dtype[Any]]:
         If the disk has no room.
     """
     size = n * np.dtype(dtype).itemsize
-    if size < SMALL:
+    if size < SMALL or not n:
         return np.zeros(n, dtype=dtype)
     with disk_errors(Path(tempfile.gettempdir()), "written"), tempfile.TemporaryFile() as file:
         # A write to a mapped file for which the disk has no room would end the process.
