@@ -5,6 +5,7 @@ RecsysError
 +-- ConfigError    recsys.toml, an option or an environment variable
 +-- ModelError     a model is missing, or does not fit the data
 +-- BundleError    a bundle is missing, damaged or incompatible
++-- ClusterError   a cluster cannot be reached, or lost its workers
 
 Every message is one line: what was found, what was expected, what to do next. The command line prints it and exits with
 1.
@@ -51,6 +52,10 @@ class ModelError(RecsysError):
 
 class BundleError(RecsysError):
     """A bundle is missing, damaged or of an incompatible version."""
+
+
+class ClusterError(RecsysError):
+    """A cluster cannot be reached, does not fit this program, or lost its workers."""
 
 
 def system_code(error: BaseException) -> int | None:

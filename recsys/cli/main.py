@@ -28,12 +28,10 @@ from recsys.cli.rules.command import rules
 from recsys.cli.service import keys
 from recsys.cli.storefront.experiments import experiment
 from recsys.cli.storefront.impressions import impressions
-from recsys.environment import missing_extra, prepare_environment
+from recsys.environment import LAYERS, missing_extra, prepare_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-_LAYERS = ("features", "retrieval", "ranking", "eval", "recsys")
 
 app = typer.Typer(name="recsys", rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 for command in COMMANDS:
@@ -83,7 +81,7 @@ def _set_up_logging(verbose: bool) -> None:
     logging.basicConfig(
         stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO if verbose else logging.ERROR
     )
-    for name in _LAYERS:
+    for name in LAYERS:
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it logs which of its builds it cannot load
     if not verbose:

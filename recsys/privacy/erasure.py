@@ -103,8 +103,8 @@ def sweep(workspace: Workspace) -> Erased:
         models = sum(mark(folder, erased_users) for folder in (workspace.models, workspace.root / "evaluation"))
         renamed = rewrite(workspace.bundles, lambda bundle: _without(workspace, bundle, erased_users))
         bundles = sum(old != new for old, new in renamed.items())
-    # Fits for quality gates and of trials, extracts of databases and simulated answers can be rebuilt without these users.
-    fitted = (workspace.cache / name for name in ("gates", "customers", "tuning"))
+    # What is fitted for quality gates and trials, interrupted jobs, extracts of databases and simulated answers can be made again.
+    fitted = (workspace.cache / name for name in ("gates", "customers", "tuning", "compute"))
     for folder in (*fitted, workspace.extracts, workspace.root / "simulations"):
         _remove(folder)
     rows = forget(workspace.data, erased_users)

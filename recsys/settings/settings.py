@@ -34,6 +34,7 @@ from recsys.settings.apps.reviews import ReviewsConfig
 from recsys.settings.apps.search import IndexSettings, SearchConfig
 from recsys.settings.apps.storefront import StorefrontConfig
 from recsys.settings.arm import ArmConfig
+from recsys.settings.cluster import ClusterConfig
 from recsys.settings.continual import ContinualConfig
 from recsys.settings.events import EventWeights
 from recsys.settings.refresh import BundleConfig, RefreshConfig
@@ -110,6 +111,7 @@ class Settings(BaseSettings):
     assistant: AssistantConfig = AssistantConfig()
     storefront: StorefrontConfig = StorefrontConfig()
     tracking: TrackingConfig = TrackingConfig()
+    cluster: ClusterConfig = ClusterConfig()
 
     def training_sections(self) -> dict[str, Any]:
         """Return the settings that a trained model depends on, as values that JSON can hold."""

@@ -1,0 +1,1 @@
+"""Work over many shards: in this process, in several, or on a Ray cluster."""

@@ -1,0 +1,114 @@
+"""A job: one pure function over many shards, from files to files, which goes on where it was interrupted.
+
+The result of a shard is a file named by a digest of everything that it depends on. A file that is there is not made again, and two workers
+that make the same file make the same bytes: whoever is killed, each shard counts once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from features.errors import disk_errors
+from features.storage.atomic import sync
+from features.storage.digests import of_json
+from recsys.environment import code_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from features.progress import Progress
+
+    Shard = Sequence[Any]
+    Function = Callable[[Shard, Path], None]
+
+_log = logging.getLogger(__name__)
+FOLDER = "compute"  # of a workspace's cache
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done with each shard.
+
+    Attributes
+    ----------
+    label : what a progress bar calls it.
+    open : a function at the top of a module; called once in each worker, it reads what all shards need, such as a model, and returns the
+        function of a shard, which writes its result to a path.
+    arguments : of `open`, ready for JSON; large inputs are paths of files whose names change with their contents.
+    cache : the workspace's cache, which all workers reach under this path.
+    suffix : of the results' names.
+    """
+
+    label: str
+    open: Callable[..., Function]
+    arguments: Mapping[str, Any]
+    cache: Path
+    suffix: str = ".safetensors"
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the results lie."""
+        name = f"{self.open.__module__}.{self.open.__qualname__}"
+        return self.cache / FOLDER / of_json([name, dict(self.arguments), code_digest()])[:24]
+
+    def result_of(self, shard: Shard) -> Path:
+        """Return the file of a shard's result."""
+        return self.folder / f"{of_json(list(shard))[:32]}{self.suffix}"
+
+    def opened(self) -> Callable[[Shard], None]:
+        """Call `open`; return a function that makes a shard's result, whole and durable, unless it is there."""
+        run = self.open(**self.arguments)
+
+        def make(shard: Shard) -> None:
+            path = self.result_of(shard)
+            if path.exists():
+                return
+            temporary = path.with_name(f".{os.getpid()}-{path.name}")
+            with disk_errors(self.folder, "written"):
+                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                run(shard, temporary)
+                sync(temporary)
+                os.replace(temporary, path)
+                sync(self.folder)
+
+        return make
+
+    def remove(self) -> None:
+        """Remove the results, once they are of no more use."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Cluster(Protocol):
+    """Where jobs run."""
+
+    @property
+    def workers(self) -> int:
+        """How many shards are worked on at a time."""
+        ...
+
+    def run(self, job: Job, shards: Sequence[Shard]) -> Iterator[Shard]:
+        """Make the results of shards; yield each shard when its result is there, in any order."""
+        ...
+
+
+def results(cluster: Cluster, job: Job, shards: Sequence[Shard], progress: Progress) -> list[Path]:
+    """Run a job and return the files of its results, in the order of the shards."""
+    missing = [shard for shard in shards if not job.result_of(shard).exists()]
+    if len(missing) < len(shards):
+        _log.info("%s: %s of %s shards are there from before", job.label, f"{len(shards) - len(missing):,}", f"{len(shards):,}")
+    if missing:
+        with progress(job.label, sum(map(len, missing))) as step:
+            for shard in cluster.run(job, missing):
+                step(len(shard))
+    return [job.result_of(shard) for shard in shards]
+
+
+def cut(values: Sequence[Any], size: int) -> list[Shard]:
+    """Cut values into shards of `size`; the last may be smaller."""
+    return [values[start : start + size] for start in range(0, len(values), size)]

@@ -1,0 +1,212 @@
+"""Jobs on a Ray cluster: actors hold what a job opens, and Ray restarts them and tries their tasks again.
+
+Nothing here schedules or retries. Ray's own results are nothing but "done": what a job makes lies in files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import socket
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from features.errors import ClusterError, RecsysError
+from recsys.environment import code_digest, prepare_environment, usable_cores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from recsys.compute.job import Job, Shard
+    from recsys.settings.cluster import ClusterConfig
+
+LOCAL = "local"
+_HOST = "127.0.0.1"
+# Read by Ray when it is imported, and by the processes that it starts.
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_TQDM_PATCH_PRINT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+# Ray of a single machine, as Ray itself has it on macOS and Windows: without it Ray on Linux replaces 127.0.0.1 by the machine's address
+# and listens on all interfaces.
+_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+_WORDS = " ".join(f"{name}={value}" for name, value in _LOOPBACK.items())
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RayCluster:
+    """A cluster that this process is connected to.
+
+    Attributes
+    ----------
+    workers : how many actors a job gets.
+    """
+
+    workers: int
+    config: ClusterConfig
+
+    def run(self, job: Job, shards: Sequence[Shard]) -> Iterator[Shard]:
+        """Make the results of shards, see `recsys.compute.job.Cluster`.
+
+        Raises
+        ------
+        ClusterError
+            If workers die again and again, or the cluster is gone: what is made stays, and the same call goes on from there.
+        RecsysError
+            What the job raises.
+        """
+        import ray
+        from ray.exceptions import RayError, RayTaskError
+        from ray.util import ActorPool
+
+        config = self.config
+        actor: Any = ray.remote(num_cpus=config.cores, num_gpus=config.gpus, max_restarts=-1, max_task_retries=config.retries)(Worker)
+        actors = [actor.remote(job) for _ in range(min(self.workers, len(shards)))]
+        try:
+            done = ActorPool(actors).map_unordered(lambda worker, place: worker.make.remote(place, shards[place]), list(range(len(shards))))
+            for place in done:
+                yield shards[place]
+        except RayTaskError as error:
+            if isinstance(error.cause, RecsysError):
+                raise error.cause from None
+            raise
+        except RayError as error:
+            line = " ".join(str(error).split())[:200]
+            raise ClusterError(f"{job.label} stopped, the cluster lost its workers ({line}): run the same command again") from error
+        finally:
+            with contextlib.suppress(RayError):
+                for worker in actors:
+                    ray.kill(worker)
+
+
+class Worker:
+    """An actor: opens a job once, and makes results of its shards."""
+
+    def __init__(self, job: Job) -> None:
+        prepare_environment()
+        self._make = job.opened()
+
+    def make(self, place: int, shard: Shard) -> int:
+        """Make the result of a shard; return its place."""
+        self._make(shard)
+        return place
+
+
+@contextmanager
+def ray_cluster(address: str, config: ClusterConfig, cache: Path) -> Iterator[RayCluster]:
+    """Connect to a cluster until the context ends.
+
+    Parameters
+    ----------
+    address : `local` starts Ray on this machine, on the loopback interface alone; otherwise HOST:PORT of a cluster's head, or ray://HOST:PORT.
+    cache : a folder that all workers must reach under this path.
+
+    Raises
+    ------
+    ClusterError
+        If nothing answers at the address, or a machine of it has other code or does not reach `cache`.
+    """
+    os.environ.update(_ENVIRONMENT)
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_started(config) if address == LOCAL else _connected(address, config, cache))
+        import ray
+
+        by_cores = int(ray.cluster_resources().get("CPU", 0) / config.cores)
+        by_gpus = int(ray.cluster_resources().get("GPU", 0) / config.gpus) if config.gpus else by_cores
+        workers = min(by_cores, by_gpus)
+        if workers < 1:
+            raise ClusterError(
+                f"the cluster at {address} has no free {'GPU' if by_cores else 'core'}: set cluster.gpus or cluster.cores lower"
+            )
+        _log.info("Ray at %s: %d workers", address, workers)
+        yield RayCluster(workers, config)
+
+
+@contextmanager
+def _started(config: ClusterConfig) -> Iterator[None]:
+    os.environ.update(_LOOPBACK)
+    import ray
+
+    # Sockets lie in it, whose paths may have 107 characters: a workspace's may be too long.
+    folder = tempfile.mkdtemp(prefix="recsys-ray-")
+    try:
+        ray.init(
+            address="local",
+            num_cpus=(config.workers or usable_cores()) * config.cores,
+            include_dashboard=False,
+            object_store_memory=config.memory_mb << 20,
+            log_to_driver=False,
+            configure_logging=False,
+            _node_ip_address=_HOST,
+            _temp_dir=folder,
+        )
+        if ray.util.get_node_ip_address() != _HOST:  # ray was imported before `_LOOPBACK` was set
+            raise ClusterError(f"Ray listens beyond this machine: import recsys before ray, or set {_WORDS} for the program")
+        yield
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _connected(address: str, config: ClusterConfig, cache: Path) -> Iterator[None]:
+    _reach(address, config.connect_seconds)
+    import ray
+
+    try:
+        ray.init(address=address, log_to_driver=False, configure_logging=False)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise ClusterError(f"Ray at {address} does not take this program ({line}): check its version and address") from error
+    try:
+        _same_code(cache)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _reach(address: str, seconds: float) -> None:
+    """Look whether anything listens, because Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise ClusterError(f"--cluster is {address!r}, expected local, HOST:PORT or ray://HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), timeout=seconds).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(f"no Ray cluster answers at {address} ({error}): start it, or give --cluster local") from error
+
+
+def _same_code(cache: Path) -> None:
+    """Check on each machine that it runs this code and reaches the cache."""
+    import ray
+    from ray.exceptions import RayError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    mine = code_digest()
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(prefix=".cluster-", dir=cache) as marker:
+        look: Any = ray.remote(num_cpus=0)(_look)
+        for node in (node for node in ray.nodes() if node["Alive"]):
+            name = node["NodeManagerHostname"]
+            strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            try:
+                theirs, reached = ray.get(look.options(scheduling_strategy=strategy).remote(marker.name))
+            except RayError as error:
+                line = " ".join(str(error).split())[-200:]
+                raise ClusterError(f"{name} cannot run this program ({line}): install two-tower-recsys there as it is here") from error
+            if theirs != mine:
+                raise ClusterError(f"{name} has other code of this program ({theirs}, expected {mine}): install the same version there")
+            if not reached:
+                raise ClusterError(f"{name} does not reach {cache}: put the workspace on storage that all machines mount at one path")
+
+
+def _look(marker: str) -> tuple[str, bool]:
+    return code_digest(), Path(marker).exists()

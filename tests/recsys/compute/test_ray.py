@@ -1,0 +1,70 @@
+"""Jobs on Ray: the same files as in one process, dead workers are replaced, and nothing listens beyond this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from features.errors import ClusterError, DataError
+from features.progress import silent
+from recsys.compute.job import Job, cut, results
+from recsys.compute.local import Processes
+from recsys.compute.ray import ray_cluster
+from recsys.settings.cluster import ClusterConfig
+from tests.recsys.compute.jobs import open_squares
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from recsys.compute.ray import RayCluster
+
+SHARDS = cut(list(range(1, 11)), 3)
+
+
+def job(folder: Path, **more: str) -> Job:
+    return Job("squaring", open_squares, {"log": str(folder / "log"), **more}, folder, ".txt")
+
+
+def test_results_are_those_of_this_process(cluster: RayCluster, tmp_path: Path) -> None:
+    assert cluster.workers == 2
+    for folder in ("ray", "here"):
+        (tmp_path / folder).mkdir()
+    there = results(cluster, job(tmp_path / "ray"), SHARDS, silent)
+    here = results(Processes(), job(tmp_path / "here"), SHARDS, silent)
+    assert [path.read_text() for path in there] == [path.read_text() for path in here]
+
+
+def test_a_worker_that_dies_is_replaced(cluster: RayCluster, tmp_path: Path) -> None:
+    paths = results(cluster, job(tmp_path, dies_once=str(tmp_path / "died")), SHARDS, silent)
+    assert (tmp_path / "died").exists()
+    assert [path.read_text() for path in paths] == ["1 4 9", "16 25 36", "49 64 81", "100"]
+    assert sorted(map(int, (tmp_path / "log").read_text().split())) == [1, 4, 7, 10]
+
+
+def test_an_error_of_a_shard_is_told_as_it_is(cluster: RayCluster, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^a number is negative: give positive ones$"):
+        results(cluster, job(tmp_path), [[-1]], silent)
+
+
+def test_it_listens_on_the_loopback_interface_alone(cluster: RayCluster) -> None:
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    listening = [one for process in processes for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
+    assert len(listening) >= 3, "the head, the scheduler and this process listen"
+    assert {one.laddr.ip for one in listening} <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_nothing_answers_at_an_address(address: str, tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match=f"^no Ray cluster answers at {address}"), ray_cluster(address, ClusterConfig(), tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("address", ["somewhere", "host:port", ":", "ray://host"])
+def test_what_is_no_address(address: str, tmp_path: Path) -> None:
+    with (
+        pytest.raises(ClusterError, match=r"expected local, HOST:PORT or ray://HOST:PORT"),
+        ray_cluster(address, ClusterConfig(), tmp_path),
+    ):
+        pass
