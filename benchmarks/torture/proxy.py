@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 CONFIGURATION = Path(__file__).resolve().parents[2] / "deploy" / "haproxy" / "haproxy.cfg"
 PATIENCE = 30.0  # seconds until it answers
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A running proxy: the ports of requests and of its own metrics."""
+
+    port: int
+    metrics: int
+    process: subprocess.Popen[bytes]
 
 
 def installed() -> bool:
@@ -34,7 +43,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def proxy(server: int, **environment: object) -> Iterator[tuple[int, int]]:
+def proxy(server: int, **environment: object) -> Iterator[Proxy]:
     """Run HAProxy with the project's configuration in front of a port of loopback.
 
     Parameters
@@ -44,10 +53,10 @@ def proxy(server: int, **environment: object) -> Iterator[tuple[int, int]]:
     environment : object
         Variables of the configuration, such as RECSYS_INSIDE.
 
-    Yields
+    Raises
     ------
-    tuple of int
-        The ports of requests and of the proxy's own metrics.
+    TimeoutError
+        It does not start.
     """
     ports = free_port(), free_port()
     addresses = [f"127.0.0.1:{port}" for port in (*ports, server)]
@@ -60,7 +69,7 @@ def proxy(server: int, **environment: object) -> Iterator[tuple[int, int]]:
             if time.monotonic() > until or process.poll() is not None:
                 raise TimeoutError("the proxy did not start")
             time.sleep(0.02)
-        yield ports
+        yield Proxy(*ports, process)
     finally:
         process.terminate()
         process.wait(PATIENCE)
@@ -69,8 +78,8 @@ def proxy(server: int, **environment: object) -> Iterator[tuple[int, int]]:
 @contextlib.contextmanager
 def proxied(service: Served) -> Iterator[Served]:
     """Yield the service as it is reached through the proxy."""
-    with proxy(service.port) as (port, _):
-        yield replace(service, port=port)
+    with proxy(service.port) as front:
+        yield replace(service, port=front.port)
 
 
 def _listens(port: int) -> bool:

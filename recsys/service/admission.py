@@ -55,11 +55,18 @@ class Admission:
         self._app, self._config, self._traces = app, config, traces
         self._running = 0
         self._last_rest = 0.0
+        self._full = f"the queue is full with {config.queue} requests: try again later"
+        # Built once, as are the counters: in a flood, most requests get nothing else.
+        self._turned_away = _problem(429, self._full)
+        self._counters = REJECTED.labels("429"), REQUESTS.labels("none", "429")
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Handle one connection, as ASGI specifies."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if self._running >= self._config.queue and scope["path"] not in OPEN:
+            await self._turn_away(send)
             return
         if scope["method"] == "HEAD":  # answered as GET (RFC 9110, section 9.3.2); the server drops the content
             scope = {**scope, "method": "GET"}
@@ -79,20 +86,20 @@ class Admission:
         except RejectedError as error:
             REJECTED.labels(str(error.status)).inc()
             self._rest()
-            await _send_problem(watched, error.status, error.detail)
+            await _send(watched, _problem(error.status, error.detail))
         except Exception:
             LOGGER.exception("unexpected error")
             if not status:
-                await _send_problem(watched, 500, UNEXPECTED)
+                await _send(watched, _problem(500, UNEXPECTED))
         _log_request(scope, status, time.perf_counter() - start)
 
     async def _admit(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["path"] in OPEN:
             await self._app(scope, receive, send)
             return
-        self._check_queue()  # before the body is read: refusing must cost little
         body = await self._body(scope, receive)
-        self._check_queue()
+        if self._running >= self._config.queue:
+            raise RejectedError(429, self._full)
         delivered = False
 
         async def replayed() -> Message:
@@ -108,9 +115,13 @@ class Admission:
         finally:
             self._running -= 1
 
-    def _check_queue(self) -> None:
-        if self._running >= self._config.queue:
-            raise RejectedError(429, f"the queue is full with {self._running} requests: try again later")
+    async def _turn_away(self, send: Send) -> None:
+        """Refuse a request before its body is read, for as little as possible: it is counted, and in no log and no trace."""
+        rejected, seconds = self._counters
+        rejected.inc()
+        seconds.observe(0.0)
+        self._rest()
+        await _send(send, self._turned_away)
 
     def _rest(self) -> None:
         """Block the event loop for a moment, half of the time at most, so that a flood is refused in batches.
@@ -143,13 +154,18 @@ class Admission:
         return b"".join(parts)
 
 
-async def _send_problem(send: Send, status: int, detail: str) -> None:
+def _problem(status: int, detail: str) -> tuple[Message, Message]:
+    """Return the messages of a problem: head and body."""
     body = json.dumps({"type": "about:blank", "title": TITLES[status], "status": status, "detail": detail}).encode()
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
     if status == 429:
         headers.append((b"retry-after", str(RETRY_SECONDS).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    return {"type": "http.response.start", "status": status, "headers": headers}, {"type": "http.response.body", "body": body}
+
+
+async def _send(send: Send, messages: tuple[Message, Message]) -> None:
+    for message in messages:
+        await send(message)
 
 
 def _log_request(scope: MutableMapping[str, Any], status: int, seconds: float) -> None:

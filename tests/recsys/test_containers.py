@@ -62,7 +62,10 @@ def test_it_does_not_run_as_root_and_answers_on_its_port() -> None:
 
 
 def test_the_commands_exist_with_their_options() -> None:
-    commands = [json.loads(of("CMD")[0]), *(service["command"] for service in COMPOSED["services"].values() if "command" in service)]
+    commands = [
+        json.loads(of("CMD")[0]),
+        *(service["command"] for name, service in COMPOSED["services"].items() if name != "prometheus" and "command" in service),
+    ]
     for words in commands:
         parsed([re.sub(r"\$\{\w+:-(.*?)\}", r"\1", word) for word in words])
     with pytest.raises(typer.TyperException):
@@ -70,11 +73,36 @@ def test_the_commands_exist_with_their_options() -> None:
 
 
 def test_both_services_have_one_workspace_which_is_all_that_they_write() -> None:
-    services = COMPOSED["services"]
-    assert set(services) == {"serve", "refresh"}
     (workspace,) = re.findall(r"RECSYS_WORKSPACE=(\S+)", " ".join(of("ENV")))
-    for service in services.values():
+    for name in ("serve", "refresh"):
+        service = COMPOSED["services"][name]
         assert f"workspace:{workspace}" in service["volumes"]
-        assert service["read_only"] is True
         assert all(one.endswith(":ro") for one in service["volumes"] if not one.startswith("workspace:"))
-    assert "workspace" in COMPOSED["volumes"]
+
+
+def test_every_service_is_hardened_and_what_it_mounts_exists() -> None:
+    services = COMPOSED["services"]
+    assert set(services) == {"serve", "refresh", "proxy", "prometheus", "grafana"}
+    for name, service in services.items():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert "build" in service or re.search(r":v?\d", service["image"]), f"{name} has no version"
+        for source, *_ in (one.split(":") for one in service["volumes"]):
+            assert source in COMPOSED["volumes"] or source.startswith("${") or (ROOT / source).is_dir()
+        assert set(service.get("secrets", [])) <= set(COMPOSED["secrets"])
+
+
+def test_requests_come_through_the_proxy_alone() -> None:
+    services = COMPOSED["services"]
+    assert "ports" not in services["serve"]
+    environment = services["proxy"]["environment"]
+    assert environment["RECSYS_SERVER"] == f"serve:{ServeConfig().port}"
+    assert services["proxy"]["ports"] == [f"${{ADDRESS:-127.0.0.1}}:8000{environment['RECSYS_BIND'].removeprefix('*')}"]
+    targets = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    metrics = f"proxy{environment['RECSYS_PROXY_METRICS'].removeprefix('*')}"
+    assert [job["static_configs"][0]["targets"] for job in targets] == [[environment["RECSYS_SERVER"]], [metrics]]
+
+
+def test_grafana_and_docker_send_nothing_home() -> None:
+    environment = COMPOSED["services"]["grafana"]["environment"]
+    assert [environment[f"GF_ANALYTICS_{name}"] for name in ("REPORTING_ENABLED", "CHECK_FOR_UPDATES")] == ["false", "false"]

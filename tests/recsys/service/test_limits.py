@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 
 from recsys.recommend.pipeline import RequestGroup
 from recsys.recommend.request import RecommendOptions
@@ -113,12 +114,15 @@ def test_requests_beyond_the_queue_are_refused_at_once(ready: Place, serve: Serv
         return right(group, candidates)
 
     monkeypatch.setattr(RequestGroup, "rank", waiting)
+    turned_away = REGISTRY.get_sample_value("recsys_rejected_total", {"reason": "429"}) or 0
     with ThreadPoolExecutor(2) as pool:
         inside = [pool.submit(client.post, "/v1/recommend", json=ASK) for _ in range(2)]
         assert all(begun.acquire(timeout=20) for _ in inside)
         response = client.post("/v1/recommend", json=ASK)
         assert "the queue is full" in problem(response, 429)
         assert response.headers["retry-after"] == "1"
+        assert REGISTRY.get_sample_value("recsys_rejected_total", {"reason": "429"}) == turned_away + 1
+        assert REGISTRY.get_sample_value("recsys_request_seconds_count", {"route": "none", "status": "429"})
         assert client.get("/healthz").status_code == client.get("/metrics").status_code == 200
         held.set()
         assert [future.result().status_code for future in inside] == [200, 200]
