@@ -51,9 +51,13 @@ class Client:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
         writer.write(HEAD % len(body) + body)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        return int(head[9:12]), await reader.readexactly(length)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
+        content = await reader.readexactly(length)
+        if b"\r\nconnection: close\r\n" in head:
+            writer.close()
+            self._streams = None
+        return int(head[9:12]), content
 
 
 async def run(given: argparse.Namespace, lines: list[dict[str, Any]]) -> None:

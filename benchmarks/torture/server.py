@@ -41,7 +41,7 @@ def main() -> None:
             with served(shop) as service:
                 if users:
                     unknown += service.post("/v1/recommend", {"user": users[-1]})["fallback"] != UNTRAINED
-                threading.Timer(rng.uniform(0, LATEST_KILL), service.process.kill).start()
+                threading.Timer(rng.uniform(0, LATEST_KILL), service.kill).start()
                 users += acknowledged(service, 10_000 * kill)
         stored = shop.workspace.events.frame()["user_id"].to_list()
     lost, twice = len(set(users) - set(stored)), len(stored) - len(set(stored))

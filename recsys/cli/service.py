@@ -68,4 +68,4 @@ def serve(
     given = {name: value for name, value in (("host", host), ("port", port), ("workers", workers)) if value is not None}
     settings = state.settings
     settings = settings.model_copy(update={"serve": settings.serve.model_copy(update=given)})
-    run_service(state.workspace, settings, state.config)
+    run_service(state.workspace, settings)

@@ -24,22 +24,28 @@ from recsys.service.search.routes import search_router
 from recsys.service.storefront.action_routes import actions_router
 from recsys.service.storefront.routes import storefront_router
 from recsys.service.storefront.script import script_router
-from recsys.service.traces.spans import Traces, traced
 from recsys.settings.serve import LOOPBACK
 
 if TYPE_CHECKING:
+    from recsys.service.traces.spans import Traces
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
-
-# numpy releases the interpreter lock at each step of an answer, and waits this long to get it back while another thread
-# opens a bundle.
-SWITCH_SECONDS = 0.0005
 
 
 def application(workspace: Workspace, settings: Settings, traces: Traces | None = None) -> Admission:
     """Return the service of a workspace as an ASGI application; `traces` takes the spans of its requests."""
-    config = settings.serve
-    service = Service(workspace, settings)
+    return Admission(routed(Service(workspace, settings)), settings.serve, traces)
+
+
+def routed(service: Service, *, keys_required: bool = False) -> FastAPI:
+    """Return the routes around a service.
+
+    Parameters
+    ----------
+    keys_required
+        Whether requests need a key even where none exists; see `recsys.service.access.guard.Access`.
+    """
+    workspace, config = service.workspace, service.settings.serve
     app = FastAPI(
         title="Recommender",
         summary="What a user is most likely to buy, with probabilities and reasons.",
@@ -53,9 +59,8 @@ def application(workspace: Workspace, settings: Settings, traces: Traces | None 
     local, provider = config.host in LOOPBACK, Provider.of(config)
     app.state.service = service
     app.state.views = Views(service)
-    app.state.access = Access(
-        workspace.service / "keys.json", config.rate_per_minute, open_without_keys=local and provider is None, provider=provider
-    )
+    free = local and provider is None and not keys_required
+    app.state.access = Access(workspace.service / "keys.json", config.rate_per_minute, open_without_keys=free, provider=provider)
     if local:  # a website open in a browser on this machine cannot send requests under another name
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
     app.add_middleware(StorefrontOrigins, origins=config.origins)
@@ -71,7 +76,7 @@ def application(workspace: Workspace, settings: Settings, traces: Traces | None 
     app.include_router(script_router)
     app.include_router(pages)
     app.openapi_schema = _described(app)
-    return Admission(app, config, traces)
+    return app
 
 
 def _described(app: FastAPI) -> dict[str, Any]:
@@ -79,20 +84,3 @@ def _described(app: FastAPI) -> dict[str, Any]:
     description = app.openapi()
     description["components"]["schemas"]["Problem"] = Problem.model_json_schema()
     return description
-
-
-def make() -> Admission:
-    """Return the application of a uvicorn worker; the environment names workspace and configuration."""
-    import os
-    import sys
-    from pathlib import Path
-
-    from recsys.service.logs import set_up_logs
-    from recsys.settings.settings import load_settings
-    from recsys.workspace.workspace import Workspace
-
-    set_up_logs()
-    sys.setswitchinterval(SWITCH_SECONDS)
-    config = os.environ.get("RECSYS_CONFIG")
-    settings = load_settings(Path(config) if config else None)
-    return application(Workspace(Path(os.environ["RECSYS_WORKSPACE"])), settings, Traces.exported() if traced(settings.serve) else None)

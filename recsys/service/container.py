@@ -13,7 +13,7 @@ from features.ingest.erased_users import ErasedUsers
 from recsys.apps.storefront.experiments.assignment import ExperimentBook
 from recsys.recommend.recent_events import recent_histories
 from recsys.service.answering import AnswerPipeline
-from recsys.service.live_bundle import BundleWatcher
+from recsys.service.live_bundle import OpenBundle
 from recsys.service.logs import pseudonym, salt_of
 from recsys.service.metrics import BUNDLE_AGE, COVERAGE, DRIFT
 from recsys.service.search.counts import SearchCounts
@@ -38,7 +38,7 @@ class Service:
 
     workspace: Workspace
     settings: Settings
-    bundles: BundleWatcher = field(init=False)
+    bundles: OpenBundle = field(init=False)
     pipeline: AnswerPipeline = field(init=False)
     impressions: ImpressionWriter = field(init=False)
     arm_bundles: ArmBundles = field(init=False)
@@ -47,11 +47,21 @@ class Service:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arm_bundles", ArmBundles(self.workspace, self.settings, self._live_id))
-        object.__setattr__(self, "bundles", BundleWatcher(self.workspace, self.settings, self.catch_up))
+        object.__setattr__(self, "bundles", OpenBundle(self.workspace, self.settings, self.catch_up))
         object.__setattr__(self, "pipeline", AnswerPipeline(self.settings.serve))
         writer = ImpressionWriter(self.workspace.impressions, self.settings.impressions, self.erased)
         object.__setattr__(self, "impressions", writer)
         object.__setattr__(self, "experiments", ExperimentBook(self.workspace, self.arm_bundles.ready))
+
+    def open(self, bundle_id: str | None = None) -> None:
+        """Open the bundle to answer from and those of running experiments; see `OpenBundle.open`."""
+        from threadpoolctl import threadpool_limits
+
+        now = int(time.time())
+        with threadpool_limits(1):  # requests already run in parallel
+            self.bundles.open(bundle_id)
+            self.experiments.catch_up(now)
+            self.arm_bundles.open(self.experiments.bundles(now))
 
     def catch_up(self) -> None:
         """Take changed experiments into use, and keep the bundles of their arms up to date."""
@@ -102,11 +112,12 @@ class Service:
 
     @asynccontextmanager
     async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
-        """Open the bundle before the first request; stop all threads after the last."""
+        """Open the bundle before the first request, unless it is open; stop all threads after the last."""
         from threadpoolctl import threadpool_limits
 
-        with threadpool_limits(1):  # requests already run in parallel
-            self.experiments.catch_up(int(time.time()))
+        if self.bundles.live is None and not self.bundles.refused:
+            self.open()
+        with threadpool_limits(1):
             self.bundles.start()
             yield
             self.bundles.stop()

@@ -1,6 +1,6 @@
-"""Watches for new bundles and switches to them.
+"""Opens the bundle that a process answers from, warms it, and keeps its prices, stock and rules up to date.
 
-A new bundle is opened and warmed before it takes over; the old one lives until its last request ends.
+A process opens one bundle. A new one is opened by a new process: see `recsys.service.processes.supervisor`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import ctypes
 import gc
 import logging
 import threading
-import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,18 +16,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.errors import BundleError, RecsysError
-from features.storage.file_stamp import file_stamp
 from recsys.apps.assistant.operation.opening import open_assistant
 from recsys.apps.customers.reader import CustomersReader
 from recsys.apps.reviews.pipeline import ReviewsReader
 from recsys.apps.search.pipeline import Search
 from recsys.apps.search.request import SearchOptions
 from recsys.apps.storefront.pipeline import Storefront
-from recsys.artifacts.bundle import CURRENT, Bundle, current_id, list_bundles
+from recsys.artifacts.bundle import Bundle, current_id, list_bundles
 from recsys.recommend.open import LiveChanges, open_recommender
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh.drift import psi
-from recsys.service.metrics import SWAPS, WORDINGS
+from recsys.service.metrics import WORDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,9 +40,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 SAMPLE = 32  # users of the log whose lists warm a bundle and are the reference for drift
 LATEST = 2_000  # latest probabilities that drift is computed from
-REST_FACTOR = 3  # pause between warming lists, in units of the last one's duration: running requests get the cores
 ITEM_SECONDS = 0.2  # between two looks at prices and stock that another worker stored: a look takes a tenth of a millisecond
-RETRY_SECONDS = 10.0  # until a refused bundle is tried again: the cause may be passing, as too little memory
+RETRY_SECONDS = 10.0  # most seconds between two looks at changes that cannot be read
 
 
 @dataclass(frozen=True)
@@ -77,13 +74,8 @@ class LiveBundle:
     latest: list[float] = field(default_factory=list)
 
     @classmethod
-    def open(cls, workspace: Workspace, bundle_id: str, before: LiveBundle | None, settings: Settings) -> LiveBundle:
+    def open(cls, workspace: Workspace, bundle_id: str, settings: Settings) -> LiveBundle:
         """Check every file and read all that answers need: the folder may be removed later.
-
-        Parameters
-        ----------
-        before
-            The bundle in use; its query encoder is reused where it is the same.
 
         Raises
         ------
@@ -95,10 +87,8 @@ class LiveBundle:
         if problems:
             raise BundleError(problems[0])
         recommender = open_recommender(workspace, bundle_id, shared=settings.serve.workers > 1, device=settings.serve.device)
-        if before is not None and _query_digests(before.bundle) == _query_digests(bundle):
-            vars(recommender.model)["query"] = vars(before.recommender.model)["query"]
         search, reviews = Search(recommender), ReviewsReader(recommender, workspace.reports)
-        usual = _warm(search, 0 if before is None else REST_FACTOR)
+        usual = _warm(search)
         assistant = _open_assistant(search, settings.assistant, workspace)
         storefront = Storefront.open(recommender, settings.storefront, workspace)
         storefront.warm()
@@ -134,91 +124,62 @@ class LiveBundle:
         return self.bundle.manifest.created.timestamp()
 
 
-class BundleWatcher:
-    """Watches bundles/CURRENT and swaps bundles.
+class OpenBundle:
+    """The one bundle of a process, and the thread that puts changes into its answers.
 
     Attributes
     ----------
     live : LiveBundle or None
-        The bundle in use; a request reads it once and keeps it. None until a bundle could be opened.
+        None until a bundle could be opened.
+    refused : dict of str to str
+        Bundles that could not be opened, and why, in the order in which they were tried.
     """
 
     def __init__(self, workspace: Workspace, settings: Settings, also: Callable[[], None] = lambda: None) -> None:
         self.live: LiveBundle | None = None
+        self.refused: dict[str, str] = {}
         self._workspace, self._settings, self._also = workspace, settings, also
         self._stop = threading.Event()
-        self._refused: tuple[str, float] | None = None
-        self._seen: tuple[int, ...] | None = None
-        self._threads = [threading.Thread(target=run, name=run.__name__, daemon=True) for run in (self._watch, self._watch_items)]
+        self._thread = threading.Thread(target=self._watch_changes, name="changes", daemon=True)
 
-    def start(self) -> None:
-        """Open the bundle that CURRENT names, or else the newest intact one, and watch for the next."""
-        self.check()
-        if self.live is None:
-            refused = self._refused
-            for bundle_id in list_bundles(self._workspace.bundles):
-                if self._take(bundle_id):
-                    self._refused = refused  # so that what CURRENT names is tried again
-                    _log.warning("CURRENT names no usable bundle: the newest intact one is in use")
-                    break
-        for thread in self._threads:
-            thread.start()
+    def open(self, bundle_id: str | None = None) -> None:
+        """Open a bundle: that one alone, or, if none is named, what CURRENT names or else the newest intact one."""
+        if bundle_id is not None:
+            self._try(bundle_id)
+        else:
+            self._open_usable()
+        if self.live is not None:
+            _freeze()
+            self.live.changes.catch_up()  # with what arrived while it was warmed
 
-    def stop(self) -> None:
-        """Stop watching."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(timeout=10)
-
-    def check(self) -> None:
-        """Take the bundle that CURRENT names into use, if it is another one and intact."""
-        seen = file_stamp(self._workspace.bundles / CURRENT)
-        if seen is None:
-            return
-        if seen == self._seen and (self._refused is None or time.monotonic() < self._refused[1]):
-            return
-        self._seen = seen
+    def _open_usable(self) -> None:
         try:
             bundle_id = current_id(self._workspace.bundles)
         except BundleError as error:
-            self._refuse("", error)
-            return
-        if self.live is None or bundle_id != self.live.bundle.id:
-            self._take(bundle_id)
+            self.refused[""] = str(error)
         else:
-            self._refused = None
+            self._try(bundle_id)
+        for other in list_bundles(self._workspace.bundles):
+            if self.live is None and other not in self.refused:
+                self._try(other)
 
-    def _take(self, bundle_id: str) -> bool:
+    def _try(self, bundle_id: str) -> None:
         try:
-            live = LiveBundle.open(self._workspace, bundle_id, self.live, self._settings)
-        except Exception as error:  # whatever is wrong, the old bundle stays in use
-            self._refuse(bundle_id, error)
-            return False
-        if self.live is None:
-            _freeze_modules()
-        live.changes.catch_up()  # with what arrived while it was warmed
-        self.live, self._refused = live, None
-        SWAPS.labels("taken").inc()
-        _log.info("bundle %s is in use", bundle_id)
-        return True
+            self.live = LiveBundle.open(self._workspace, bundle_id, self._settings)
+        except Exception as error:
+            self.refused[bundle_id] = str(error) if isinstance(error, RecsysError) else f"unexpected {type(error).__name__}"
 
-    def _refuse(self, bundle_id: str, error: Exception) -> None:
-        if self._refused is None or self._refused[0] != bundle_id:
-            SWAPS.labels("refused").inc()
-            reason = str(error) if isinstance(error, RecsysError) else f"unexpected {type(error).__name__}"
-            _log.error("a bundle is refused, the one in use stays: %s", reason)
-        self._refused = (bundle_id, time.monotonic() + RETRY_SECONDS)
+    def start(self) -> None:
+        """Begin to look for changes."""
+        self._thread.start()
 
-    def _watch(self) -> None:
-        while not self._stop.wait(self._settings.serve.poll_seconds):
-            before = self.live
-            self.check()
-            if self.live is not before:
-                del before
-                _trim_memory()
+    def stop(self) -> None:
+        """Stop looking for changes."""
+        self._stop.set()
+        self._thread.join(timeout=10)
 
-    def _watch_items(self) -> None:
-        """Put new prices, stock and rules into answers. In a thread of its own: opening a bundle takes seconds."""
+    def _watch_changes(self) -> None:
+        """Put new prices, stock and rules into answers."""
         pause = ITEM_SECONDS
         while not self._stop.wait(pause):
             fine = self._look()
@@ -236,10 +197,6 @@ class BundleWatcher:
         return fine
 
 
-def _query_digests(bundle: Bundle) -> dict[str, str]:
-    return {name: entry.sha256 for name, entry in bundle.manifest.files.items() if name.startswith("query/")}
-
-
 def _open_assistant(search: Search, config: AssistantConfig, workspace: Workspace) -> Assistant | None:
     """Return a warm assistant, or None, and the log says why: lists and searches are answered whatever is wrong with it."""
     try:
@@ -251,16 +208,14 @@ def _open_assistant(search: Search, config: AssistantConfig, workspace: Workspac
     return assistant
 
 
-def _warm(search: Search, rest_factor: float) -> np.ndarray:
+def _warm(search: Search) -> np.ndarray:
     """Answer requests of every kind, so that all parts are loaded; return the probabilities of known users' lists, (n,)."""
     recommender = search.recommender
     ids, items = recommender.snapshot.log.user_ids, recommender.snapshot.catalog.ids
     users = ids[np.unique(np.linspace(0, len(ids) - 1, SAMPLE).astype(np.int64))].tolist() if len(ids) else []
     probabilities: list[float] = []
-    for user in users:  # one by one: a batch would hold the interpreter lock against running requests
-        start = time.perf_counter()
+    for user in users:  # one by one, as requests come
         (answer,) = recommender.answer(RecommendOptions(), [user])
-        time.sleep(rest_factor * (time.perf_counter() - start))
         probabilities += [item.probability for item in answer.items if item.probability is not None]
     for options in (RecommendOptions(), RecommendOptions(history=(str(items[0]),), diversity=0.5), RecommendOptions(unsold=True)):
         list(recommender.answer(options, [None]))
@@ -273,15 +228,10 @@ def _warm(search: Search, rest_factor: float) -> np.ndarray:
     return np.array(probabilities)
 
 
-def _freeze_modules() -> None:
-    """Exempt modules from garbage collection: scanning them stops all answers for a third of a second."""
+def _freeze() -> None:
+    """Exempt what is there from garbage collection, which would stop all answers for a third of a second; return freed memory."""
     gc.collect()
     gc.freeze()
-    _trim_memory()
-
-
-def _trim_memory() -> None:
-    """Return freed memory to the system: glibc keeps it in the arenas of the threads that freed it."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc keeps freed memory in the arenas of the threads that freed it
     if trim is not None:
         trim(0)

@@ -1,15 +1,31 @@
-"""Defines the Prometheus metrics of /metrics. Workers share them through a folder, so any worker reports all."""
+"""Defines the Prometheus metrics of /metrics. Workers share them through a folder, so any worker reports all.
+
+A process keeps what it counts in the files of its number; one that ends leaves them to the next of that number.
+"""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
 if TYPE_CHECKING:
     from prometheus_client.samples import Sample
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the variable that names it
+_number: int | str = "imports"
+
+
+def count_as(number: int | str) -> None:
+    """Keep the metrics of this process in the files of that number from now on. No two running processes have the same."""
+    global _number  # noqa: PLW0603
+    _number = number
+
+
+if FOLDER in os.environ:  # before the first metric
+    values.ValueClass = values.MultiProcessValue(lambda: _number)  # pyright: ignore[reportArgumentType]
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 1, 2.5, 5, 10)  # seconds
 
@@ -40,7 +56,9 @@ ITEM_CHANGES = Counter("recsys_item_changes", "Changes of prices and stock store
 SWAPS = Counter("recsys_swaps", "New bundles, by outcome: taken, refused.", ("outcome",))
 BUNDLE_AGE = Gauge("recsys_bundle_age_seconds", "Age of the bundle in use.", multiprocess_mode="mostrecent")
 COVERAGE = Gauge(
-    "recsys_list_coverage", "Share of the catalogue that a worker's lists have shown since it opened its bundle.", multiprocess_mode="max"
+    "recsys_list_coverage",
+    "Share of the catalogue that a worker's lists have shown since it opened its bundle.",
+    multiprocess_mode="livemax",
 )
 DRIFT = Gauge(
     "recsys_score_drift",
@@ -61,7 +79,7 @@ def samples() -> list[Sample]:
 
 def _registry() -> CollectorRegistry:
     """Return the metrics of all workers."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    if FOLDER not in os.environ:
         return REGISTRY
     registry = CollectorRegistry()
     MultiProcessCollector(registry)

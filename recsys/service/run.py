@@ -1,52 +1,36 @@
-"""Starts the service: one process, or several under uvicorn's supervisor, which replaces a worker that dies."""
+"""Starts the service: checks what it needs, listens, and runs its processes."""
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import tempfile
 from typing import TYPE_CHECKING
-
-import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from features.errors import ConfigError
 from recsys.artifacts.bundle import Bundle, list_bundles
 from recsys.environment import prepare_environment
 from recsys.service.access.keys import Keys
 from recsys.service.logs import LOGGER, salt_of, set_up_logs
+from recsys.service.processes.supervisor import Supervisor
 from recsys.service.traces.spans import Traces, traced
 from recsys.settings.serve import LOOPBACK
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from recsys.settings.serve import ServeConfig
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
 
-GRACE_SECONDS = 20  # for running requests, once the service is to stop
-# A new worker answers the supervisor only once Python has imported the program. On a busy machine that takes longer
-# than uvicorn's 5 seconds: the worker would be killed and started again without end.
-HEALTHCHECK_SECONDS = 60
-
-
-def serve(workspace: Workspace, settings: Settings, file: Path | None) -> None:
+def serve(workspace: Workspace, settings: Settings) -> None:
     """Answer requests until SIGTERM or SIGINT.
-
-    Parameters
-    ----------
-    file
-        The configuration file, which workers read again.
 
     Raises
     ------
     BundleError
         The workspace has no bundle.
     ConfigError
-        The address is not available, or it is not loopback and there are no keys.
+        The address is not available, it is not loopback and there are no keys, or no worker could begin.
     """
     config = settings.serve
     if not list_bundles(workspace.bundles):
@@ -58,35 +42,14 @@ def serve(workspace: Workspace, settings: Settings, file: Path | None) -> None:
         Traces.exported()  # as above
     salt_of(workspace.service / "salt")
     listening = _bound_socket(config)
-    os.environ |= {"RECSYS_WORKSPACE": str(workspace.root.absolute())} | ({"RECSYS_CONFIG": str(file.absolute())} if file else {})
-    os.environ |= _environment(config)
     # Requests already run in parallel: more threads inside each would only compete for the cores.
     prepare_environment(OMP_NUM_THREADS="1")
     set_up_logs()
     host, port = listening.getsockname()[:2]
     LOGGER.info("starting", extra={"fields": {"host": host, "port": port, "workers": config.workers, "access": access}})
-    server_config = uvicorn.Config(
-        "recsys.service.app:make",
-        factory=True,
-        workers=config.workers,
-        log_config=None,
-        access_log=False,  # paths hold ids
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        timeout_worker_healthcheck=HEALTHCHECK_SECONDS,
-    )
-    if config.workers == 1:
-        uvicorn.Server(server_config).run([listening])
-        return
     with tempfile.TemporaryDirectory(prefix="recsys-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        Multiprocess(server_config, [listening]).run()
-
-
-def _environment(config: ServeConfig) -> dict[str, str]:
-    """Return [serve] as environment variables, which workers read: options of the command line are in no file."""
-    values = {name: value for name, value in config.model_dump(mode="json").items() if value is not None}
-    return {f"RECSYS_SERVE__{name.upper()}": value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+        Supervisor(workspace, settings, listening).run()
 
 
 def _access(workspace: Workspace, config: ServeConfig) -> str:

@@ -113,12 +113,13 @@ def test_the_core_ingests(shop, tmp_path: Path) -> None:
 
 
 SERVE = """
-import os
-os.environ["RECSYS_WORKSPACE"] = {root!r}
+from pathlib import Path
 import recsys.service.run
 from starlette.testclient import TestClient
-from recsys.service.app import make
-with TestClient(make(), base_url="http://127.0.0.1") as client:
+from recsys.service.app import application
+from recsys.settings.settings import load_settings
+from recsys.workspace.workspace import Workspace
+with TestClient(application(Workspace(Path({root!r})), load_settings()), base_url="http://127.0.0.1") as client:
     for path, body in {requests!r}.items():
         assert client.post(path, json=body).status_code == 200, path
     assert client.get("/").status_code == 200

@@ -55,6 +55,13 @@ class ArmBundles:
             threading.Thread(target=self._take, args=(bundle_id,), name="arm-bundle", daemon=True).start()
         return False
 
+    def open(self, named: set[str]) -> None:
+        """Open bundles before the first request, so that a process which takes over shows all arms; the log says which cannot be opened."""
+        for bundle_id in named:
+            if bundle_id != self._live() and (self._workspace.bundles / bundle_id).is_dir():
+                self._tried[bundle_id] = time.monotonic()
+                self._take(bundle_id)
+
     def storefront(self, bundle_id: str) -> Storefront | None:
         """Return the storefront of an open bundle; None where it was dropped meanwhile."""
         found = self._open.get(bundle_id)

@@ -21,11 +21,13 @@ HEAVY = ("torch", "transformers", "sklearn", "pandas", "implicit", "scipy.stats"
 
 COMMANDS = (["recommend", "--user", "user-03"], ["recommend"], ["similar", "--item", "sku-07"], ["search", "green tea"])
 SERVE = """
-import os, sys
-os.environ["RECSYS_WORKSPACE"] = {root!r}
+import sys
+from pathlib import Path
 from starlette.testclient import TestClient
-from recsys.service.app import make
-with TestClient(make(), base_url="http://127.0.0.1") as client:
+from recsys.service.app import application
+from recsys.settings.settings import load_settings
+from recsys.workspace.workspace import Workspace
+with TestClient(application(Workspace(Path({root!r})), load_settings()), base_url="http://127.0.0.1") as client:
     asked = {{"recommend": {{"user": "user-03", "explain": True}}, "similar": {{"item": "sku-07"}}, "search": {{"text": "tea"}}}}
     for path, body in asked.items():
         assert client.post(f"/v1/{{path}}", json=body).status_code == 200, path

@@ -15,11 +15,12 @@ import uvicorn
 from starlette.testclient import TestClient
 
 from recsys.apps.assistant.help import HelpDesk
+from recsys.artifacts.bundle import current_id
 from recsys.recommend.pipeline import Recommender
 from recsys.refresh import build
 from recsys.service.answering import AnswerPipeline
 from recsys.service.app import application
-from recsys.service.live_bundle import BundleWatcher
+from recsys.service.live_bundle import OpenBundle
 from tests.recsys.conftest import WITHOUT_IMPRESSIONS, Place
 from tests.recsys.service.pages import HOSTILE, ODD, write_reports
 
@@ -91,9 +92,16 @@ def inside(client: TestClient) -> Any:
 
 
 def recommender_of(client: TestClient) -> Recommender:
-    bundles: BundleWatcher = inside(client).bundles
+    bundles: OpenBundle = inside(client).bundles
     assert bundles.live is not None
     return bundles.live.recommender
+
+
+def taken_over(serve: Serve, place: Place) -> TestClient:
+    """The service that takes over with the bundle in use: as in `recsys serve`, a new one beside the old."""
+    client = serve(place)
+    assert client.get("/readyz").json()["bundle_id"] == current_id(place.workspace.bundles)
+    return client
 
 
 def pipeline_of(client: TestClient) -> AnswerPipeline:

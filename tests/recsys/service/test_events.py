@@ -19,7 +19,7 @@ from recsys.service import routes
 from recsys.service.container import Service
 from recsys.workspace.events import Event, EventStore
 from tests.recsys.conftest import Place
-from tests.recsys.service.conftest import Serve, problem, recommender_of
+from tests.recsys.service.conftest import Serve, problem, recommender_of, taken_over
 
 
 def send(client: TestClient, *events: dict[str, Any]) -> Any:
@@ -99,19 +99,10 @@ def test_the_next_build_counts_it_and_the_answer_stays(spare: Place, serve: Serv
     recommender = open.open_recommender(spare.workspace)
     log, catalog = recommender.snapshot.log, recommender.snapshot.catalog
     assert sorted(catalog.ids[log.item[log.user == log.user_rows(["new"])[0]]]) == ["sku-12", "sku-17"]
-    wait_for(client, recommender.bundle_id)
+    client = taken_over(serve, spare)
     (expected,) = recommender.answer(RecommendOptions(), ["new"])
     answer = client.post("/v1/recommend", json={"user": "new"}).json()
     assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
-
-
-def wait_for(client: TestClient, bundle_id: str) -> None:
-    import time
-
-    until = time.monotonic() + 60
-    while client.get("/readyz").json()["bundle_id"] != bundle_id:
-        assert time.monotonic() < until, "the new bundle was not taken"
-        time.sleep(0.05)
 
 
 def test_an_erased_user_is_gone_and_stays_away(spare: Place, serve: Serve) -> None:
@@ -127,7 +118,7 @@ def test_an_erased_user_is_gone_and_stays_away(spare: Place, serve: Serve) -> No
     assert b"user-04" in stored
     assert "has been erased" in problem(send(client, {"user": "user-03", "item": "sku-07"}, {"user": "user-05", "item": "sku-07"}), 409)
     assert spare.workspace.events.of_user("user-05") == []
-    wait_for(client, open.open_recommender(spare.workspace).bundle_id)
+    client = taken_over(serve, spare)
     assert client.post("/v1/recommend", json={"user": "user-03"}).json()["fallback"]
 
 

@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
-from recsys.artifacts.bundle import current_id
 from recsys.recommend.live_rules import LiveRules
 from recsys.recommend.open import open_recommender
 from recsys.recommend.request import RecommendOptions
@@ -20,8 +19,7 @@ from recsys.refresh import build
 from recsys.refresh.refresh import refresh
 from recsys.workspace.item_changes import ItemChange, ItemChanges
 from tests.recsys.conftest import Place
-from tests.recsys.service.conftest import Serve, inside, problem, recommender_of
-from tests.recsys.service.test_events import wait_for
+from tests.recsys.service.conftest import Serve, inside, problem, recommender_of, taken_over
 
 
 def send(client: TestClient, *items: dict[str, Any]) -> Any:
@@ -161,7 +159,7 @@ def test_a_newer_catalogue_takes_its_place(spare: Place, serve: Serve, price: fl
     told = str(refresh(spare.workspace, spare.settings))
     line = "1 item with a changed price or stock follows the catalogue again, which is newer; 1 later change stays"
     assert line in told.splitlines()
-    wait_for(client, current_id(spare.workspace.bundles))
+    client = taken_over(serve, spare)
     wait_until(lambda: found(client)["sku-07"] == (before["sku-07"] if price is None else price))
     assert found(client)["sku-12"] == 0.11
 
@@ -171,7 +169,7 @@ def test_an_older_catalogue_does_not(spare: Place, serve: Serve) -> None:
     rewritten(spare, 8.5)
     send(client, {"item": "sku-07", "price": 0.07})
     assert "follow" not in str(refresh(spare.workspace, spare.settings))
-    wait_for(client, current_id(spare.workspace.bundles))
+    client = taken_over(serve, spare)
     assert found(client)["sku-07"] == 0.07
     send(client, {"item": "sku-07", "price": 0.06})
     wait_until(lambda: found(client)["sku-07"] == 0.06)
@@ -191,8 +189,7 @@ def test_a_change_that_comes_while_a_bundle_is_warmed_is_not_lost(spare: Place, 
     spare.ingest()
     monkeypatch.setattr(live_bundle, "_warm", slowly)
     build.build_index(spare.workspace, spare.settings)
-    wait_for(client, current_id(spare.workspace.bundles))
-    assert found(client)["sku-07"] == 0.07
+    assert found(taken_over(serve, spare))["sku-07"] == 0.07
 
 
 def test_ids_that_the_catalogue_lacks_are_told(spare: Place, serve: Serve) -> None:

@@ -14,9 +14,8 @@ from recsys.recommend.request import RecommendOptions
 from recsys.service.pages.trace import subjects, trace
 from retrieval.hybrid import FUSION
 from tests.recsys.conftest import Place
-from tests.recsys.service.conftest import Serve, inside, recommender_of
+from tests.recsys.service.conftest import Serve, inside, recommender_of, taken_over
 from tests.recsys.service.pages import HOSTILE, ODD, PATHS, Seen, seen
-from tests.recsys.service.test_events import wait_for
 from tests.recsys.service.test_swap import publish
 
 
@@ -172,7 +171,7 @@ def test_two_bundles_side_by_side(spare: Place, serve: Serve) -> None:
     client = serve(spare)
     old = recommender_of(client).bundle_id
     new = publish(spare, 7.5)
-    wait_for(client, new)
+    client = taken_over(serve, spare)
     words = seen(client.post("/", data={"user": "user-01", "beside": old, "k": "3"}))
     here, there = words.index(f"Bundle {new}"), words.index(f"Bundle {old}")
     assert here < there

@@ -9,11 +9,8 @@ from typing import Any
 
 import pytest
 
-from recsys.artifacts.bundle import current_id
 from recsys.service.admission import REST_SECONDS, Admission
-from recsys.service.live_bundle import LiveBundle
 from recsys.settings.serve import ServeConfig
-from recsys.settings.settings import Settings
 from tests.recsys.conftest import Place
 from tests.recsys.service.conftest import Serve
 
@@ -24,16 +21,6 @@ def rests(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     taken: list[float] = []
     monkeypatch.setattr(time, "sleep", taken.append)
     return taken
-
-
-def test_a_bundle_is_warmed_with_rests_where_another_answers(ready: Place, rests: list[float]) -> None:
-    bundle_id = current_id(ready.workspace.bundles)
-    first = LiveBundle.open(ready.workspace, bundle_id, None, Settings())
-    assert not any(rests)
-    rests.clear()
-    LiveBundle.open(ready.workspace, bundle_id, first, Settings())
-    assert len(rests) > 1
-    assert all(rests)
 
 
 def test_turning_away_rests_and_answering_does_not(ready: Place, serve: Serve, rests: list[float]) -> None:

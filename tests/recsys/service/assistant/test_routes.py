@@ -19,8 +19,7 @@ from recsys.service.access.keys import Keys
 from recsys.service.logs import JsonFormatter
 from recsys.settings.names import Scope
 from tests.recsys.conftest import Place
-from tests.recsys.service.conftest import Serve, inside, problem
-from tests.recsys.service.test_events import wait_for
+from tests.recsys.service.conftest import Serve, inside, problem, taken_over
 from tests.recsys.service.test_swap import publish
 
 pytestmark = pytest.mark.usefixtures("no_flows")
@@ -254,8 +253,8 @@ def test_an_erased_customer_is_not_stored(spare: Place, serve: Serve, monkeypatc
 def test_a_conversation_survives_a_new_bundle(spare: Place, serve: Serve) -> None:
     client = serve(spare)
     first = say(client, "herbal infusion", "long")
-    wait_for(client, publish(spare, 7.5))
-    second = say(client, "the first one", "long")
+    publish(spare, 7.5)
+    second = say(taken_over(serve, spare), "the first one", "long")
     assert second["bundle_id"] != first["bundle_id"]
     assert (second["turn"], second["answer"]["items"]) == (2, first["answer"]["items"][:1])
 
