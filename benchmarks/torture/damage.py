@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from benchmarks.torture.outcome import report, run
 from benchmarks.torture.small import Small, full, small, tried
 from features.errors import BundleError
-from recsys.artifacts.bundle import CURRENT, check_all, current_id
+from recsys.artifacts.bundle import CURRENT, current_id
+from recsys.artifacts.check import check_all
 from recsys.artifacts.publish import rollback
 from recsys.recommend import open
 

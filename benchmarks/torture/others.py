@@ -19,7 +19,8 @@ from benchmarks.torture.outcome import report, run
 from benchmarks.torture.served import Line, Oracle
 from benchmarks.torture.small import Small, child, ended, full, small, tried
 from features.errors import RecsysError
-from recsys.artifacts.bundle import check_all, current_id
+from recsys.artifacts.bundle import current_id
+from recsys.artifacts.check import check_all
 from recsys.artifacts.publish import rollback
 from recsys.privacy.erasure import erase
 from recsys.recommend import open

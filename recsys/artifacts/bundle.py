@@ -3,6 +3,9 @@
     bundles/CURRENT                 the id of the current bundle, one line
     bundles/<id>/manifest.json      size and SHA-256 of each file, the parent bundle, and facts from the publisher
     bundles/<id>/...                the files
+    bundles/<id>/parts/...          what files that differ little from an earlier bundle's are assembled from
+
+A folder is whole by itself: what it shares with other bundles are hard links, so that a bundle can be removed or copied alone.
 
 An id is the UTC time of publishing and the beginning of the manifest's SHA-256. The id authenticates the manifest, and
 the manifest authenticates every file. Bytes are read once, checked, and then deserialised. `recsys.artifacts.publish`
@@ -21,35 +24,33 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors.numpy import load
 
 from features.errors import BundleError
-from recsys.artifacts.plain_files import Pieces, damaged, read_plain
+from recsys.artifacts.plain_files import FileEntry, Piece, Pieces, damaged, read_checked, read_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+
     from features.storage.arrays import ByteReader
 
 _log = logging.getLogger(__name__)
-SCHEMA = 1
+SCHEMA = 2
+_READABLE = (1, SCHEMA)  # bundles of schema 1 have no assembled files
 LAYOUT = 8  # of a bundle's files; a bundle of another layout is rebuilt even if nothing else has changed
 MANIFEST = "manifest.json"
 CURRENT = "CURRENT"
+PARTS = "parts"  # the folder of parts
+PIECES = f"{PARTS}/pieces.safetensors"  # unsigned integers (n, 3) by file: number of the part, begin in it, length
 RETRAIN = "retrain"  # of `Manifest.about`: users were erased since the model in it was trained
 HASH_DIGITS = 12  # 48 bits detect damage; no number protects against a writer, who could replace everything
 # Parts begin with a letter, digit or underscore, which excludes hidden files, `.` and `..`.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+_PART = re.compile(rf"{PARTS}/[0-9a-z.]+")
 _ID = re.compile(rf"\d{{8}}T\d{{12}}Z-[0-9a-f]{{{HASH_DIGITS}}}", re.ASCII)
-
-
-class FileEntry(BaseModel):
-    """The manifest's entry of one file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    size: int = Field(ge=0)
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class Manifest(BaseModel):
@@ -59,6 +60,8 @@ class Manifest(BaseModel):
     ----------
     parent : id of the bundle that was current before.
     about : facts from the publisher, ready for JSON.
+    assembled : files that are not stored whole, but assembled from `parts`.
+    parts : what they are assembled from, by its path in the folder; a name ends with the beginning of its SHA-256.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,6 +71,18 @@ class Manifest(BaseModel):
     parent: str | None
     files: dict[str, FileEntry]
     about: dict[str, Any]
+    assembled: tuple[str, ...] = ()
+    parts: dict[str, FileEntry] = {}
+
+    @property
+    def stored(self) -> dict[str, FileEntry]:
+        """All that lies in the bundle's folder beside the manifest: the files that are stored whole, and the parts of the others."""
+        return {name: entry for name, entry in self.files.items() if name not in self.assembled} | self.parts
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(entry.size for entry in self.files.values())
 
     @property
     def answers(self) -> bool:
@@ -112,9 +127,9 @@ class Bundle:
             If the file is not in the manifest, is missing, or differs from the published one.
         """
         entry = self.entry(name)
-        content = read_plain(self.folder, name, entry.size)
-        if hashlib.sha256(content).hexdigest() != entry.sha256:
-            raise damaged(self.id, f"{name}: its sha256 is not the published one")
+        if not self.is_assembled(name):
+            return read_checked(self.folder, name, entry)
+        entry.check(content := self.source(name)(0, entry.size), self.id, name)
         return content
 
     def entry(self, name: str) -> FileEntry:
@@ -130,6 +145,26 @@ class Bundle:
             raise BundleError(f"bundle {self.id} holds no {name!r}: it was published by another version; run `recsys build-index`")
         return entry
 
+    def is_assembled(self, name: str) -> bool:
+        """Return whether a file is assembled from parts. A copy of a bundle may hold it whole."""
+        return name in self.manifest.assembled and not (self.folder / name).is_file()
+
+    def pieces(self, name: str) -> list[Piece]:
+        """Return where the bytes of a file are stored: the path in the folder, the begin there, and the length, in the file's order."""
+        if not self.is_assembled(name):
+            return [(name, 0, self.entry(name).size)]
+        parts = sorted(self.manifest.parts)
+        return [(parts[part], begin, length) for part, begin, length in self._tables[name].tolist()]
+
+    def source(self, name: str) -> ByteReader:
+        """Return a reader of parts of a file, without a checksum: see `features.storage.arrays.StoredArray`."""
+        pieces, stored = self.pieces(name), self.manifest.parts | {name: self.entry(name)}
+        return Pieces(self.folder, pieces, {part: stored[part].size for part, _, _ in pieces})
+
+    @cached_property
+    def _tables(self) -> dict[str, np.ndarray]:
+        return load(read_checked(self.folder, PIECES, self.manifest.parts[PIECES]))
+
     @cached_property
     def files(self) -> Mapping[str, bytes]:
         """The files by name; each access reads and checks the file, as `read` does."""
@@ -144,7 +179,7 @@ class Bundle:
             except BundleError as error:
                 problems.append(str(error))
         present = {path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_symlink() or not path.is_dir()}
-        unlisted = sorted(present - set(self.manifest.files) - {MANIFEST})
+        unlisted = sorted(present - self.manifest.files.keys() - self.manifest.parts.keys() - {MANIFEST})
         return problems + [f"bundle {self.id}: {name!r} is not in its manifest: remove it" for name in unlisted]
 
 
@@ -170,7 +205,7 @@ class Files(Mapping[str, bytes]):
 
     def source(self, name: str) -> ByteReader:
         """Return a reader of parts of a file, without a checksum: see `features.storage.arrays.StoredArray`."""
-        return Pieces(self._bundle.folder, name, self._bundle.entry(name).size)
+        return self._bundle.source(name)
 
 
 def current_id(bundles: Path) -> str:
@@ -238,38 +273,6 @@ def find_bundle(bundles: Path, **about: Any) -> Bundle | None:
     return None
 
 
-def check_all(bundles: Path) -> tuple[list[str], list[str]]:
-    """Read every bundle; return a line for each intact one, and a line for each problem.
-
-    Raises
-    ------
-    BundleError
-        If there are no bundles.
-    """
-    ids = list_bundles(bundles)
-    if not ids:
-        raise BundleError(f"there are no bundles in {bundles}: run `recsys build-index` first")
-    lines, problems = [], []
-    try:
-        current = Bundle.open(bundles).id
-    except BundleError as error:
-        current = None
-        problems.append(str(error))
-    for bundle_id in ids:
-        try:
-            bundle = Bundle.open(bundles, bundle_id)
-        except BundleError as error:
-            problems += [str(error)] if str(error) not in problems else []
-            continue
-        wrong = bundle.verify()
-        problems += wrong
-        if not wrong:
-            size = sum(entry.size for entry in bundle.manifest.files.values())
-            use = ", in use" if bundle_id == current else ""
-            lines.append(f"bundle {bundle_id} is whole: {len(bundle.manifest.files)} files, {size / 2**20:,.1f} MiB{use}")
-    return lines, problems
-
-
 def _read_manifest(folder: Path) -> Manifest:
     content = read_plain(folder, MANIFEST, None)
     if not folder.name.endswith(hashlib.sha256(content).hexdigest()[:HASH_DIGITS]):
@@ -277,12 +280,15 @@ def _read_manifest(folder: Path) -> Manifest:
     try:
         raw = json.loads(content)
         version = raw.get("schema_version")
-        if version != SCHEMA:
+        if version not in _READABLE:
             advice = "install the version that made it, or run `recsys rollback`"
-            raise BundleError(f"bundle {folder.name} has schema {version!r}, this version reads {SCHEMA}: {advice}")
+            raise BundleError(f"bundle {folder.name} has schema {version!r}, this version reads up to {SCHEMA}: {advice}")
         manifest = Manifest.model_validate(raw)
         for name in manifest.files:
             check_name(name)
+        wrong = set(manifest.assembled) - manifest.files.keys() | {name for name in manifest.parts if not _PART.fullmatch(name)}
+        if wrong or (manifest.assembled and PIECES not in manifest.parts):
+            raise ValueError(f"its parts do not belong together: {', '.join(sorted(wrong)) or PIECES}")
     except (ValueError, AttributeError, ValidationError) as error:
         raise damaged(folder.name, f"{MANIFEST}: {str(error).splitlines()[0]}") from error
     return manifest
@@ -290,5 +296,5 @@ def _read_manifest(folder: Path) -> Manifest:
 
 def check_name(name: str) -> None:
     """Raise ValueError unless a name is a relative path of plain characters, `part/file.ext`."""
-    if not _NAME.fullmatch(name) or name == MANIFEST:
+    if not _NAME.fullmatch(name) or name == MANIFEST or name.startswith(f"{PARTS}/"):
         raise ValueError(f"{name!r} cannot be the name of a file in a bundle: letters, digits, '_', '-', '.' and '/' between parts")

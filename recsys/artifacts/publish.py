@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 from filelock import FileLock, Timeout
 
 from features.errors import BundleError, disk_errors
-from features.storage.atomic import replace_durably, sync, write_durably
-from recsys.artifacts.bundle import CURRENT, HASH_DIGITS, MANIFEST, Bundle, FileEntry, Manifest, check_name, current_id, list_bundles
+from features.storage.atomic import replace_durably, sync
+from recsys.artifacts.bundle import CURRENT, HASH_DIGITS, Bundle, Manifest, check_name, current_id, list_bundles
+from recsys.artifacts.sharing.writer import BundleWriter
 from recsys.settings.refresh import BundleConfig
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ _LOCK_SECONDS = 30
 def publish(bundles: Path, files: Mapping[str, bytes], about: dict[str, Any], keep: int = BundleConfig().keep) -> str:
     """Write a new bundle, make it current, remove older ones beyond `keep`, and return its id.
 
-    The previous bundle stays current until CURRENT is replaced; by then the new one is complete on disk.
+    What the bundle in use has is linked, and not written again, see `recsys.artifacts.sharing.writer`. The previous
+    bundle stays current until CURRENT is replaced; by then the new one is complete on disk.
 
     Raises
     ------
@@ -45,8 +47,9 @@ def publish(bundles: Path, files: Mapping[str, bytes], about: dict[str, Any], ke
         check_name(name)
     with _writing(bundles):
         _remove_leftovers(bundles)
+        before = _opened_or_none(bundles)
         manifest = Manifest(created=datetime.now(UTC), parent=_current_or_none(bundles), files={}, about=about)
-        bundle_id = _write(bundles, files, manifest)
+        bundle_id = _write(bundles, files, manifest, before)
         _set_current(bundles, bundle_id)
         _prune(bundles, keep)
     return bundle_id
@@ -55,7 +58,7 @@ def publish(bundles: Path, files: Mapping[str, bytes], about: dict[str, Any], ke
 Change = Callable[[Bundle], tuple[Mapping[str, bytes], dict[str, Any]] | None]
 
 
-def rewrite(bundles: Path, change: Change) -> dict[str, str]:
+def rewrite(bundles: Path, change: Change, *, compact: bool = False) -> dict[str, str]:
     """Replace stored bundles, the current one included, by changed ones; remove those that cannot be read.
 
     A bundle keeps its time of publishing, and its id changes with its content. The new bundles are written first, then
@@ -65,6 +68,7 @@ def rewrite(bundles: Path, change: Change) -> dict[str, str]:
     Parameters
     ----------
     change : maps a bundle to the files that change and the new `about`; None leaves the bundle as it is.
+    compact : whether parts with bytes that no file of their bundle has any more are written anew without these.
 
     Returns
     -------
@@ -82,7 +86,7 @@ def rewrite(bundles: Path, change: Change) -> dict[str, str]:
         before, renamed = list_bundles(bundles), {}
         for bundle_id in reversed(before):  # parents first
             try:
-                renamed[bundle_id] = _rewritten(bundles, Bundle.open(bundles, bundle_id), change, renamed)
+                renamed[bundle_id] = _rewritten(bundles, Bundle.open(bundles, bundle_id), change, renamed, compact)
             except BundleError as error:
                 _log.warning("%s; it is removed", error)
         current = _current_or_none(bundles)
@@ -94,15 +98,15 @@ def rewrite(bundles: Path, change: Change) -> dict[str, str]:
     return renamed
 
 
-def _rewritten(bundles: Path, bundle: Bundle, change: Change, renamed: Mapping[str, str]) -> str:
+def _rewritten(bundles: Path, bundle: Bundle, change: Change, renamed: Mapping[str, str], compact: bool) -> str:
     """Write the changed bundle and return its id."""
     changed, parent = change(bundle), bundle.manifest.parent
     new_parent = renamed.get(parent, parent) if parent else parent
-    if changed is None and new_parent == parent:
+    if changed is None and new_parent == parent and not (compact and bundle.manifest.assembled):
         return bundle.id
     files, about = changed or ({}, bundle.manifest.about)
-    manifest = bundle.manifest.model_copy(update={"parent": new_parent, "about": about, "files": {}})
-    return _write(bundles, ChainMap(dict(files), cast("dict[str, bytes]", bundle.files)), manifest)
+    manifest = bundle.manifest.model_copy(update={"parent": new_parent, "about": about})
+    return _write(bundles, ChainMap(dict(files), cast("dict[str, bytes]", bundle.files)), manifest, bundle, assemble=not compact)
 
 
 def use(bundles: Path, bundle_id: str) -> None:
@@ -177,26 +181,28 @@ def _current_or_none(bundles: Path) -> str | None:
         return None
 
 
-def _write(bundles: Path, files: Mapping[str, bytes], manifest: Manifest) -> str:
-    """Write a bundle under a temporary name, sync it to disk, and rename it; fills `manifest.files` and returns the id."""
+def _opened_or_none(bundles: Path) -> Bundle | None:
+    try:
+        return Bundle.open(bundles)
+    except BundleError:
+        return None
+
+
+def _write(bundles: Path, files: Mapping[str, bytes], manifest: Manifest, before: Bundle | None = None, *, assemble: bool = True) -> str:
+    """Write a bundle under a temporary name, sync it to disk, and rename it; return the id. See `BundleWriter` for the last two."""
     temporary = bundles / f"{_TEMPORARY}{uuid.uuid4().hex}"
     try:
         temporary.mkdir()
-        folders, entries = {temporary}, {}
+        writer = BundleWriter(temporary, before, assemble)
         for name in sorted(files):
-            content, path = files[name], temporary / name
-            entries[name] = FileEntry(size=len(content), sha256=hashlib.sha256(content).hexdigest())
-            path.parent.mkdir(parents=True, exist_ok=True)
-            folders.update(parent for parent in path.parents if temporary in parent.parents)
-            write_durably(path, content)
-        manifest_bytes = manifest.model_copy(update={"files": entries}).model_dump_json(indent=1).encode()
-        write_durably(temporary / MANIFEST, manifest_bytes)
-        for folder in folders:
-            sync(folder)
-        bundle_id = f"{manifest.created:%Y%m%dT%H%M%S%fZ}-{hashlib.sha256(manifest_bytes).hexdigest()[:HASH_DIGITS]}"
+            writer.write(name, files[name])
+        content = writer.finish(manifest)
+        bundle_id = f"{manifest.created:%Y%m%dT%H%M%S%fZ}-{hashlib.sha256(content).hexdigest()[:HASH_DIGITS]}"
         _give_name(temporary, bundles, bundle_id)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    size = sum(entry.size for entry in writer.files.values())
+    _log.info("bundle %s: %.1f of %.1f MiB written, the rest is shared", bundle_id, writer.written / 2**20, size / 2**20)
     return bundle_id
 
 

@@ -17,7 +17,8 @@ from features.errors import BundleError, RecsysError
 from features.ingest.profile.report import log_lines, table_lines
 from features.ingest.table_store import is_ingested, load_profile
 from features.text.coverage import ADVICE, Coverage
-from recsys.artifacts.bundle import Bundle, check_all, list_bundles
+from recsys.artifacts.bundle import Bundle, list_bundles
+from recsys.artifacts.check import check_all
 from recsys.artifacts.model_store import to_be_trained
 from recsys.environment import EXTRA_OF, usable_cores
 

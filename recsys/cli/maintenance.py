@@ -15,7 +15,7 @@ def verify(context: typer.Context) -> None:
 
     Reads every file. The exit code is 1 if one is damaged.
     """
-    from recsys.artifacts.bundle import check_all
+    from recsys.artifacts.check import check_all
 
     lines, problems = check_all(state_of(context).workspace.bundles)
     typer.echo("\n".join([*lines, *problems]))

@@ -42,7 +42,7 @@ def open_recommender(
         bundle = Bundle.open(workspace.bundles, bundle_id)
         check_layout(bundle)
         try:
-            opened = _opened(bundle, MappedFiles(bundle) if shared else bundle.files, device)
+            opened = _opened(bundle, MappedFiles(bundle, workspace.cache / "mapped") if shared else bundle.files, device)
             catch_up(live_items(workspace, bundle, opened))
             return with_rules_of(opened, workspace)
         except BundleError:

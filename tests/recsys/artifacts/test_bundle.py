@@ -75,14 +75,19 @@ def raise_problems(bundles: Path) -> None:
         raise BundleError(problems[0])
 
 
+def put(path: Path, content: bytes) -> None:
+    """Put another file in the place of one that bundles share."""
+    path.unlink()
+    path.write_bytes(content)
+
+
 def _cut(folder: Path) -> None:
     path = folder / "items.parquet"
-    path.write_bytes(path.read_bytes()[:-1])
+    put(path, path.read_bytes()[:-1])
 
 
 def _extend(folder: Path) -> None:
-    with (folder / "empty.json").open("ab") as file:
-        file.write(b" ")
+    put(folder / "empty.json", b" ")
 
 
 def _remove(folder: Path) -> None:
@@ -96,8 +101,8 @@ def _remove_manifest(folder: Path) -> None:
 def _swap(folder: Path) -> None:
     a, b = folder / "tower/weights.safetensors", folder / "items.parquet"
     content = a.read_bytes()
-    a.write_bytes(b.read_bytes())
-    b.write_bytes(content)
+    put(a, b.read_bytes())
+    put(b, content)
 
 
 def _link(folder: Path) -> None:
@@ -198,9 +203,15 @@ def plant(bundles: Path, manifest: object) -> str:
 
 
 def test_another_schema_is_told_from_damage(bundles: Path) -> None:
-    plant(bundles, {"schema_version": 2, "whatever": []})
-    with pytest.raises(BundleError, match="schema 2, this version reads 1"):
+    plant(bundles, {"schema_version": 3, "whatever": []})
+    with pytest.raises(BundleError, match="schema 3, this version reads up to 2"):
         Bundle.open(bundles)
+
+
+def test_a_bundle_of_the_schema_before_is_read(bundles: Path) -> None:
+    plant(bundles, {**VALID, "files": {"a": ENTRY}})
+    (Bundle.open(bundles).folder / "a").write_bytes(b"")
+    assert Bundle.open(bundles).verify() == []
 
 
 VALID = {"schema_version": 1, "created": "2026-01-01T00:00:00Z", "parent": None, "files": {}, "about": {}}
@@ -220,6 +231,11 @@ ENTRY = {"size": 0, "sha256": hashlib.sha256(b"").hexdigest()}
         {**VALID, "files": {"/etc/hostname": ENTRY}},
         {**VALID, "files": {"a/../../b": ENTRY}},
         {**VALID, "files": {"manifest.json": ENTRY}},
+        {**VALID, "files": {"parts/a": ENTRY}},
+        {**VALID, "parts": {"parts/../../a": ENTRY}},
+        {**VALID, "parts": {"a": ENTRY}},
+        {**VALID, "assembled": ["a"], "parts": {"parts/pieces.safetensors": ENTRY}},
+        {**VALID, "files": {"a": ENTRY}, "assembled": ["a"]},
     ],
 )
 def test_manifests_that_cannot_be_are_refused(bundles: Path, manifest: object) -> None:
@@ -228,7 +244,7 @@ def test_manifests_that_cannot_be_are_refused(bundles: Path, manifest: object) -
         Bundle.open(bundles)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/..", "/a", "a//b", "a/", ".hidden", "a\\b", "a\nb", "manifest.json", "naïve"])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/..", "/a", "a//b", "a/", ".hidden", "a\\b", "a\nb", "manifest.json", "naïve", "parts/a"])
 def test_names_that_could_leave_the_folder(bundles: Path, name: str) -> None:
     with pytest.raises(ValueError, match="cannot be the name"):
         publish(bundles, {name: b""}, {})

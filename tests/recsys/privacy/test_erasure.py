@@ -18,7 +18,8 @@ from features.errors import DataError
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.table_store import load_source
 from recsys.artifacts import model_store, publish
-from recsys.artifacts.bundle import Bundle, check_all, current_id, list_bundles
+from recsys.artifacts.bundle import Bundle, current_id, list_bundles
+from recsys.artifacts.check import check_all
 from recsys.artifacts.model import Model
 from recsys.dialogue.conversations import AddedAnswer, TurnRecord
 from recsys.dialogue.state import DialogueState, Turn
