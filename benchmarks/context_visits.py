@@ -15,7 +15,7 @@ from features.data.interactions import DAY, LABEL_EVENTS
 from features.ingest.datasets import complete_journey_files
 from ranking.ranker import LOG_ODDS
 from recsys.recommend.pipeline import BATCH, Recommender
-from recsys.snapshot.snapshot import LogAggregates
+from recsys.snapshot.aggregates import LogAggregates
 from retrieval.collaborative.models import Collaborative
 
 if TYPE_CHECKING:

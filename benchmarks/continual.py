@@ -32,8 +32,9 @@ from features.data.split import Split
 from recsys.offline.public_datasets import PACKAGED, ingest_once, source_of
 from recsys.recommend.pipeline import Recommender
 from recsys.settings.settings import Settings, load_settings
+from recsys.snapshot.aggregates import LogAggregates
 from recsys.snapshot.encode import encode_catalog
-from recsys.snapshot.snapshot import LogAggregates, indexed
+from recsys.snapshot.snapshot import indexed
 from recsys.training.find_or_train import find_or_train
 from recsys.training.options import TrainOptions
 from recsys.training.windows import Windows

@@ -26,7 +26,7 @@ from recsys.environment import prepare_environment
 from recsys.offline.evaluate import evaluation_cut
 from recsys.recommend.open import open_recommender
 from recsys.recommend.pipeline import Recommender
-from recsys.snapshot.snapshot import LogAggregates
+from recsys.snapshot.aggregates import LogAggregates
 from recsys.workspace.workspace import Workspace
 
 

@@ -164,8 +164,15 @@ def refresh(
         with state.on_cluster(cluster) as spread:
             refresh_every(state.workspace, state.settings, every, typer.echo, device, WATCHES, spread)
         return
+    from recsys.refresh.idle.unchanged import remember, still_unchanged
+
+    if (message := still_unchanged(state.root, state.config)) is not None:
+        typer.echo(message)
+        return
     done = state.shop.refresh(device=device, cluster=cluster)
     typer.echo(done)
+    if done.unchanged and not done.news:
+        remember(state.workspace, state.config, state.settings, str(done).splitlines()[0])
     if done.alerts or done.surges:
         raise typer.Exit(3)
 

@@ -21,6 +21,7 @@ from recsys.artifacts.bundle import Bundle, list_bundles
 from recsys.artifacts.check import check_all
 from recsys.artifacts.model_store import to_be_trained
 from recsys.environment import EXTRA_OF, usable_cores
+from recsys.snapshot.fits.fit import Fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,6 +181,7 @@ def _workspace(workspace: Workspace) -> Iterator[Check]:
     for problem in problems:
         yield Check("bundles", "fail", problem)
     yield from _coverage(workspace.bundles)
+    yield from _fits(workspace.bundles)
 
 
 def _coverage(bundles: Path) -> Iterator[Check]:
@@ -188,6 +190,16 @@ def _coverage(bundles: Path) -> Iterator[Check]:
     except BundleError:  # told above
         return
     yield Check("texts", "warn" if read.unread else "ok", str(read), ADVICE if read.unread else "")
+
+
+def _fits(bundles: Path) -> Iterator[Check]:
+    """Say which parts of the bundle in use are behind the data that it was built from."""
+    try:
+        fits = Fit.stored(Bundle.open(bundles).manifest.about)
+    except BundleError:  # told above
+        return
+    behind = [f"{name}: {fit}" for name, fit in fits.items() if fit.share]
+    yield Check("fits", "ok", "; ".join(behind) or "no fitted part of the bundle in use is behind its data")
 
 
 def _profile(workspace: Workspace) -> Iterator[Check]:

@@ -26,8 +26,9 @@ from recsys.offline.reason_check import reasons_hold
 from recsys.progress import open_bar, terminal_progress
 from recsys.recommend.pipeline import Recommender
 from recsys.recommend.request import MAX_PER_GROUP
+from recsys.snapshot.aggregates import LogAggregates
 from recsys.snapshot.encode import EncodeOptions, encode_catalog
-from recsys.snapshot.snapshot import LogAggregates, indexed
+from recsys.snapshot.snapshot import indexed
 from recsys.tracking.run import tracked
 from recsys.training.find_or_train import model_until
 from recsys.training.options import TrainOptions

@@ -151,6 +151,7 @@ def _without(workspace: Workspace, bundle: Bundle, erased_users: ErasedUsers) ->
     A bundle does not say whose searches it counts. So the search log is counted again without them.
     """
     from recsys.artifacts.model import ServedModel
+    from recsys.snapshot.fits.fit import FITS
     from recsys.snapshot.search_clicks import query_clicks
     from recsys.snapshot.snapshot import Snapshot, recounted, reviewed
 
@@ -175,5 +176,5 @@ def _without(workspace: Workspace, bundle: Bundle, erased_users: ErasedUsers) ->
     customers = snapshot.customers.of_users(snapshot.log.user_ids, left.user_ids)
     files = replace(recounted(snapshot, left, retrieval), customers=customers).to_files()
     # Its data differs now, so the next build does not reuse this bundle.
-    about = bundle.manifest.about | {"inputs": None, RETRAIN: True}
+    about = bundle.manifest.about | {"inputs": None, RETRAIN: True, FITS: {}}
     return in_folder("snapshot", files), about

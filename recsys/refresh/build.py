@@ -14,7 +14,7 @@ from features.reviews.scored import ScoredReviews
 from features.storage.arrays import Subfolder, in_folder
 from features.storage.atomic import write_whole
 from features.text.coverage import COVERAGE, Coverage, coverage
-from recsys.artifacts.bundle import LAYOUT, RETRAIN, Bundle, list_bundles, sound_bundle
+from recsys.artifacts.bundle import LAYOUT, RETRAIN, Bundle, list_bundles
 from recsys.artifacts.export import answering_files, model_digest
 from recsys.artifacts.model import Model, ServedModel
 from recsys.artifacts.model_store import to_be_trained
@@ -26,16 +26,20 @@ from recsys.recommend.live_items import ITEMS_AS_OF
 from recsys.recommend.settled_items import settle
 from recsys.refresh.customers import customer_tables
 from recsys.refresh.flow_intents import flow_intents
+from recsys.refresh.idle.verified import bundle_in_use
 from recsys.refresh.inputs import inputs, key_of
 from recsys.refresh.message_intents import message_intents
-from recsys.refresh.offline_check import BundleUnderTest, collaborative_key
+from recsys.refresh.offline_check import BundleUnderTest
+from recsys.snapshot.aggregates import LogAggregates
 from recsys.snapshot.canaries import canaries, encoded_before
 from recsys.snapshot.encode import Encoded, EncodeOptions, encode_catalog
+from recsys.snapshot.fits.changes import Changes, Tables
+from recsys.snapshot.fits.fit import FITS, Fit, Fits
+from recsys.snapshot.fits.parts import FittedParts
 from recsys.snapshot.help_texts import HelpTexts
 from recsys.snapshot.reviews import read_reviews
 from recsys.snapshot.search_clicks import query_clicks
-from recsys.snapshot.snapshot import LogAggregates, Snapshot, indexed, with_related
-from retrieval.collaborative.models import Collaborative
+from recsys.snapshot.snapshot import Snapshot, assembled
 from retrieval.collaborative.review_words import ReviewWords
 from retrieval.lexical.index import LexicalIndex
 
@@ -104,20 +108,21 @@ class Build:
         now = log.end if len(log) else 0
         written = self.workspace.load_reviews(catalog, log.user_ids)
         words = None if written is None or not self.model.retrieval.reviews else ReviewWords.of(written)
-        key = collaborative_key(log, now, self.model.retrieval, words)
-        aggregates = LogAggregates.of(catalog, log, now, self.model.retrieval, self._fitted(key), words)
+        parts = FittedParts(self._fits(catalog, log, words), lambda: self._before)
+        collaborative = parts.collaborative(log, now, self.model.retrieval, words)
+        aggregates = LogAggregates.of(catalog, log, now, self.model.retrieval, collaborative, words)
         reviews, of_reviews = self._read(written, log)
-        snapshot = indexed(catalog, aggregates, now, self.model, encoded, replace(self.indexing, reviews=reviews))
+        snapshot = assembled(catalog, aggregates, now, self.model, encoded, replace(self.indexing, reviews=reviews))
+        snapshot = parts.with_related(parts.with_cold_start(snapshot))
         pages = self.workspace.load_help_pages()
         flows = flow_examples(self.settings.assistant)
         intents = flow_intents(self.model.encoder, flows, pages, self.settings.assistant.intents, self.workspace.cache)
         messages = message_intents(self.model, self.model.search_fingerprint, flows, pages, self.workspace.cache)
-        customers = customer_tables(log, self.settings.customers.models, self.workspace.cache)
-        parts = {"help": HelpTexts.read(pages, self.model), "customers": customers}
-        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot), **parts)
-        snapshot = with_related(snapshot)
+        customers = customer_tables(log, self.settings.customers.models, self.workspace.cache, parts.fits)
+        told = {"help": HelpTexts.read(pages, self.model), "customers": customers}
+        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot), **told)
         read = coverage(self.model.encoder.tokenizer, catalog)
-        about = self._about(snapshot) | {"collaborative": key, COVERAGE: asdict(read)}
+        about = self._about(snapshot) | {FITS: parts.fits.about, COVERAGE: asdict(read)}
         drift = None
         if self.gated and self._comparable:
             about["gates"], drift = self._compare(snapshot)
@@ -130,7 +135,22 @@ class Build:
             self._report(bundle_id, about)
         texts = f"{encoded.encoded:,} of {about['texts']:,} texts encoded"
         line = f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.kind} index"
-        return "\n".join((line, *read.notes, *notes, *of_reviews)), drift
+        summary = parts.fits.summary() if self.gated else ""
+        return "\n".join((line, *([summary] if summary else ()), *read.notes, *notes, *of_reviews)), drift
+
+    def _fits(self, catalog: Catalog, log: Interactions, words: ReviewWords | None) -> Fits:
+        """Decide which fitted parts of the bundle in use stay; of an ungated build only those that would be fitted on the same again."""
+        before = Fit.stored(self.previous.manifest.about) if self.previous is not None and self._comparable else {}
+        after = Tables(catalog, log, words)
+        share = self.settings.refresh.refit_share if self.gated else 0.0
+        end = log.end if len(log) else 0
+        return Fits(before, lambda: Changes.between(self._before, after), share, end, len(log), len(catalog))
+
+    @cached_property
+    def _before(self) -> Snapshot:
+        """The snapshot of the bundle in use."""
+        assert self.previous is not None
+        return Snapshot.from_files(Subfolder(self.previous.files, "snapshot"))
 
     def _read(self, reviews: Reviews | None, log: Interactions) -> tuple[ScoredReviews, tuple[str, ...]]:
         """Read the shop's reviews; of those of the bundle in use only what is new."""
@@ -172,12 +192,6 @@ class Build:
     def _known(self) -> Encoded | None:
         return None if self.previous is None else encoded_before(self.previous, self.model)
 
-    def _fitted(self, key: str) -> Collaborative | None:
-        """Return the collaborative models of the bundle in use if they are of the same log."""
-        if self.previous is None or self.previous.manifest.about.get("collaborative") != key:
-            return None
-        return Collaborative.from_files(Subfolder(self.previous.files, "snapshot/collaborative"))
-
     def _about(self, snapshot: Snapshot) -> dict[str, Any]:
         return {
             "layout": LAYOUT,
@@ -200,8 +214,7 @@ class Build:
 
         previous, cache = self.previous, self.workspace.cache
         assert previous is not None
-        before = Snapshot.from_files(Subfolder(previous.files, "snapshot"))
-        old = BundleUnderTest(ServedModel(previous.files), before, previous.id, previous.manifest.about["model"], cache)
+        old = BundleUnderTest(ServedModel(previous.files), self._before, previous.id, previous.manifest.about["model"], cache)
         new = BundleUnderTest(self.model, snapshot, "", self._model_key, cache)
         return check(old, new, self.settings.refresh), drift(old, new)
 
@@ -260,7 +273,7 @@ def publish_tables(
     RefusedError: a gate did not pass.
     """
     # Before the tables are read, so that an event that arrives in between is counted by the next refresh.
-    key, previous, read = inputs(workspace, settings), sound_bundle(workspace.bundles), workspace.events.last()
+    key, previous, read = inputs(workspace, settings), bundle_in_use(workspace, settings), workspace.events.last()
     catalog, log = workspace.load(settings.events)
     _log.info("%s", log.clock)
     if previous and previous.manifest.about["inputs"] == key:
@@ -273,7 +286,7 @@ def publish_tables(
 
 def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catalog, log: Interactions) -> str:
     """Publish a bundle of these tables. Vectors that the bundle in use has from the same model are reused."""
-    key, previous = key_of(workspace, settings, model, catalog, log), sound_bundle(workspace.bundles)
+    key, previous = key_of(workspace, settings, model, catalog, log), bundle_in_use(workspace, settings)
     if previous and previous.manifest.about["inputs"] == key:
         return _unchanged(previous, settings)
     return Build(workspace, settings, model, key, previous).publish(catalog, log)[0]

@@ -7,7 +7,6 @@ evaluate` measures quality.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -21,11 +20,11 @@ from features.data.interactions import DAY
 from features.data.split import Split
 from features.errors import DataError
 from features.storage.arrays import Subfolder, in_folder
-from features.storage.digests import digest, of_json
 from recsys.artifacts.bundle import find_bundle
 from recsys.artifacts.publish import publish
 from recsys.recommend.pipeline import Recommender
-from recsys.snapshot.snapshot import LogAggregates
+from recsys.snapshot.aggregates import LogAggregates
+from recsys.snapshot.fingerprint import collaborative_key, log_digest, words_digest
 from retrieval.collaborative.models import Collaborative
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ def _equal(old: BundleUnderTest, new: BundleUnderTest, cut: int) -> bool:
     """Return whether both must give equal lists: same model, same catalogue, same reviews, same log before the cut."""
     if old.model_id != new.model_id or not old.snapshot.catalog.frame.equals(new.snapshot.catalog.frame):
         return False
-    if _words_digest(old.snapshot.review_words) != _words_digest(new.snapshot.review_words):
+    if words_digest(old.snapshot.review_words) != words_digest(new.snapshot.review_words):
         return False
     before, after = old.before(cut), new.before(cut)
     return np.array_equal(before.user_ids, after.user_ids) and log_digest(before) == log_digest(after)
@@ -137,20 +136,3 @@ def cached_collaborative(
     fitted = Collaborative.fit(log, now, retrieval, words)
     publish(store, in_folder("collaborative", fitted.to_files()), {"key": key}, CACHED)
     return fitted
-
-
-def collaborative_key(log: Interactions, now: int, retrieval: RetrievalConfig, words: ReviewWords | None = None) -> str:
-    """Return the SHA-256 of all that the collaborative models depend on. User ids are not part of it."""
-    return of_json([log_digest(log), now, retrieval.model_dump(mode="json"), _words_digest(words)])
-
-
-def _words_digest(words: ReviewWords | None) -> str:
-    return "" if words is None else digest(words.to_files())
-
-
-def log_digest(log: Interactions) -> str:
-    """Return the SHA-256 of the log's events, by user and item rows."""
-    events = hashlib.sha256(f"{log.n_items}|{log.ordinal}".encode())
-    for column in log.columns().values():
-        events.update(np.ascontiguousarray(column).tobytes())
-    return events.hexdigest()

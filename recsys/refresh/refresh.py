@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from features.errors import RecsysError
 from features.ingest.table_store import load_profile, load_source, unchanged
-from recsys.artifacts.bundle import sound_bundle
 from recsys.recommend.settled_items import settle_unchanged
+from recsys.refresh.idle.verified import bundle_in_use
 from recsys.refresh.inputs import inputs
 from recsys.refresh.profile_gate import NO_PROFILE, check_profile
 from recsys.refresh.webhook import post
@@ -41,11 +41,14 @@ class Refreshed:
     news : tuple of pairs of str
         The event and a sentence of each surge that began, got worse or ended: "reviews" of complaints, "customers" of those who drift away,
         "experiments" of those that are decided or go wrong.
+    unchanged : bool
+        Whether there was nothing to do.
     """
 
     message: str
     alerts: tuple[str, ...] = ()
     news: tuple[tuple[str, str], ...] = ()
+    unchanged: bool = False
 
     def __str__(self) -> str:
         return self.message
@@ -141,11 +144,11 @@ def _refresh(workspace: Workspace, settings: Settings, device: Device, cluster: 
         sweep(workspace)
     source = load_source(workspace.data)
     files = workspace.files_of(source)
-    now = sound_bundle(workspace.bundles)
+    now = bundle_in_use(workspace, settings)
     if now and unchanged(workspace.data, files) and now.manifest.about["inputs"] == inputs(workspace, settings):
         workspace.remove_private(source, files)
         message = f"nothing has changed: bundle {now.id} stays in use"
-        return Refreshed("\n".join((message, *settle_unchanged(workspace, files))))
+        return Refreshed("\n".join((message, *settle_unchanged(workspace, files))), unchanged=True)
     from recsys.refresh import build
 
     before = load_profile(workspace.data)

@@ -8,6 +8,8 @@ from retrieval.index import ItemIndex
 from retrieval.new_items.cold_start import ColdStart
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from features.data.catalog import Catalog
     from features.data.interactions import Interactions
     from features.text.embeddings import TextVectors
@@ -26,5 +28,9 @@ def fit_cold_start(
     index : of the texts' own vectors; None where there is none, as where the towers learned vectors of items.
     """
     events, als = log
-    found = (texts.vectors, texts.text_of, index or ItemIndex.build(texts.vectors))
-    return ColdStart.fit(events, catalog, now, found, als, 1.0 if events.ordinal else DAYS)
+    return ColdStart.fit(events, catalog, now, texts_with(texts, index), als, 1.0 if events.ordinal else DAYS)
+
+
+def texts_with(texts: TextVectors, index: ItemIndex | None) -> tuple[np.ndarray, np.ndarray, ItemIndex]:
+    """Return vectors, the text of each item and an index, as `ColdStart` takes them; without an index one is built."""
+    return texts.vectors, texts.text_of, index or ItemIndex.build(texts.vectors)

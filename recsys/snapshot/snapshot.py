@@ -19,13 +19,13 @@ from features.behavior.item_stats import ItemStats
 from features.behavior.query_clicks import QueryClicks
 from features.data.catalog import Catalog
 from features.data.interactions import Interactions
-from features.data.shop_profile import ShopProfile
 from features.reviews.scored import ScoredReviews
 from features.storage.arrays import Subfolder, arrays_of, in_folder
 from features.text.embeddings import TextVectors, group
 from features.text.token_states import ItemTokens, TokenStates
 from recsys.settings.apps.search import with_praise
-from recsys.snapshot.cold_start import fit_cold_start
+from recsys.snapshot.aggregates import LogAggregates
+from recsys.snapshot.cold_start import fit_cold_start, texts_with
 from recsys.snapshot.customers import CustomerTables
 from recsys.snapshot.help_texts import HelpTexts
 from retrieval.collaborative.models import Collaborative
@@ -220,19 +220,22 @@ def take_snapshot(catalog: Catalog, log: Interactions, now: int, model: Model, e
 
 def indexed(catalog: Catalog, aggregates: LogAggregates, now: int, model: Model, encoded: Encoded, index: IndexSettings) -> Snapshot:
     """Index an encoded catalogue and return the snapshot with the aggregates of a log that ends before `now`."""
+    return with_cold_start(assembled(catalog, aggregates, now, model, encoded, index))
+
+
+def assembled(catalog: Catalog, aggregates: LogAggregates, now: int, model: Model, encoded: Encoded, index: IndexSettings) -> Snapshot:
+    """Return `indexed` before the expert on items that nobody has bought is fitted."""
     texts, search = TextVectors.of(encoded.vectors), TextVectors.of(encoded.search)
     first, _ = group(encoded.vectors.hashes)
     item_id_vectors = None if model.item_id_vectors is None else model.item_id_vectors.of_texts(catalog.ids, texts.text_of, len(texts))
     lexical = index.lexical(text_fields(catalog.frame, texts.text_of, first), texts.text_of)
-    in_use = ItemIndex.build(in_space(texts.vectors, item_id_vectors), index.vectors)
-    own_index = in_use if item_id_vectors is None else None
     return Snapshot(
         catalog=catalog,
         now=now,
         texts=texts,
         states=encoded.states,
-        index=in_use,
-        cold_start=fit_cold_start(catalog, (aggregates.log, aggregates.collaborative.als), now, texts, own_index),
+        index=ItemIndex.build(in_space(texts.vectors, item_id_vectors), index.vectors),
+        cold_start=ColdStart.nothing(len(catalog)),
         search_texts=search,
         search_index=ItemIndex.build(search.vectors, index.vectors),
         lexical=lexical,
@@ -247,6 +250,15 @@ def indexed(catalog: Catalog, aggregates: LogAggregates, now: int, model: Model,
     )
 
 
+def with_cold_start(snapshot: Snapshot, earlier: ColdStart | None = None) -> Snapshot:
+    """Return the snapshot with the expert on items that nobody has bought; `earlier` is one that is carried over and not fitted."""
+    index = snapshot.index if snapshot.item_id_vectors is None else None
+    log, als, catalog, now = snapshot.log, snapshot.collaborative.als, snapshot.catalog, snapshot.now
+    if earlier is None:
+        return replace(snapshot, cold_start=fit_cold_start(catalog, (log, als), now, snapshot.texts, index))
+    return replace(snapshot, cold_start=earlier.carried_over(log, catalog, now, texts_with(snapshot.texts, index), als))
+
+
 def reviewed(snapshot: Snapshot, reviews: ScoredReviews) -> Snapshot:
     """Return the snapshot with other reviews, and with the words that these praise items with."""
     first = np.unique(snapshot.text_of, return_index=True)[1]
@@ -257,42 +269,10 @@ def reviewed(snapshot: Snapshot, reviews: ScoredReviews) -> Snapshot:
 def recounted(snapshot: Snapshot, log: Interactions, retrieval: RetrievalConfig) -> Snapshot:
     """Return the snapshot of the same moment and catalogue with another log."""
     aggregates = LogAggregates.of(snapshot.catalog, log, snapshot.now, retrieval, review_words=snapshot.review_words)
-    index = snapshot.index if snapshot.item_id_vectors is None else None
-    fitted = fit_cold_start(snapshot.catalog, (log, aggregates.collaborative.als), snapshot.now, snapshot.texts, index)
-    counted = replace(snapshot, cold_start=fitted, **vars(aggregates))
+    counted = with_cold_start(replace(snapshot, **vars(aggregates)))
     return with_related(counted) if snapshot.related.built else counted
 
 
 def with_related(snapshot: Snapshot) -> Snapshot:
     """Return the snapshot with the models of related items, which only bundles need: no list of candidates reads them."""
     return replace(snapshot, related=Related.fit(snapshot.log, snapshot.category_texts, snapshot.now))
-
-
-@dataclass(frozen=True)
-class LogAggregates:
-    """The parts of a snapshot that are computed from its log and the words of its reviews, and these."""
-
-    log: Interactions
-    collaborative: Collaborative
-    stats: ItemStats
-    buys_again: bool
-    review_words: ReviewWords | None = None
-
-    @classmethod
-    def of(
-        cls,
-        catalog: Catalog,
-        log: Interactions,
-        now: int,
-        retrieval: RetrievalConfig,
-        collaborative: Collaborative | None = None,
-        review_words: ReviewWords | None = None,
-    ) -> LogAggregates:
-        """Compute them from a log that ends before `now`; `collaborative` passes models that were already fitted on it."""
-        return cls(
-            log=log,
-            collaborative=collaborative or Collaborative.fit(log, now, retrieval, review_words),
-            stats=ItemStats.fit(log, catalog, now),
-            buys_again=ShopProfile.of(log).buys_again,
-            review_words=review_words,
-        )

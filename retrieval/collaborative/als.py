@@ -127,6 +127,17 @@ class ALS:
         scores = np.einsum("bd,bkd->bk", self.user_factors(users), self.factors[np.maximum(rows, 0)])
         return np.where(rows >= 0, scores, 0).astype(np.float32)
 
+    def moved(self, rows: np.ndarray) -> ALS:
+        """Return the model over another catalogue.
+
+        Parameters
+        ----------
+        rows : the row of each of its items in this one, int64 (n_items,); -1 for a new item, whose factors are zero.
+        """
+        factors = np.zeros((len(rows), self.factors.shape[1]), dtype=np.float32)
+        factors[rows >= 0] = self.factors[rows[rows >= 0]]
+        return ALS(factors, self.config)
+
     def to_files(self) -> dict[str, bytes]:
         """Return the factors in safetensors and the configuration in JSON."""
         return {

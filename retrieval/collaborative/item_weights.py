@@ -6,7 +6,7 @@ stored about users.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -118,6 +118,10 @@ class ItemWeights:
         out[np.searchsorted(weights.indptr, hit, side="right") - 1, column[hit]] = weights.data[hit]
         return out[:, inverse]
 
+    def moved(self, rows: np.ndarray) -> Self:
+        """Return the model over another catalogue, see `moved_weights`."""
+        return replace(self, weights=moved_weights(self.weights, rows))
+
     def to_files(self) -> dict[str, bytes]:
         """Return the matrix in safetensors and the weighting in JSON."""
         arrays = {"data": self.weights.data, "indices": self.weights.indices, "indptr": self.weights.indptr}
@@ -130,3 +134,22 @@ class ItemWeights:
         n = len(arrays["indptr"]) - 1
         weights = sp.csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(n, n))
         return cls(weights, Weighting.model_validate_json(files["weighting.json"]))
+
+
+def moved_weights(weights: sp.csr_array, rows: np.ndarray) -> sp.csr_array:
+    """Return item-item weights over another catalogue; an item that is new to it has none.
+
+    Parameters
+    ----------
+    weights : csr (n_before, n_before)
+    rows : the row in `weights` of each item of the other catalogue, int64 (n_items,); -1 for a new item.
+    """
+    n = len(rows)
+    if n == weights.shape[0] and np.array_equal(rows, np.arange(n)):
+        return weights
+    place = np.full(weights.shape[0], -1, dtype=np.int32)
+    known = np.flatnonzero(rows >= 0)
+    place[rows[known]] = known
+    first, second = np.repeat(place, np.diff(weights.indptr)), place[weights.indices]
+    stays = (first >= 0) & (second >= 0)
+    return sp.coo_array((weights.data[stays], (first[stays], second[stays])), shape=(n, n)).tocsr()

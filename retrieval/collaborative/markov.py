@@ -14,7 +14,7 @@ session-based recommendation", RecTemp, section 2 (sequential rules).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -24,6 +24,7 @@ from safetensors.numpy import save
 
 from features.data.histories import Histories
 from features.storage.arrays import arrays_of
+from retrieval.collaborative.item_weights import moved_weights
 from retrieval.collaborative.scoring import batches, gather
 
 if TYPE_CHECKING:
@@ -111,6 +112,10 @@ class Markov:
         chosen = order[newest & (back[order] < self.config.reach)]
         weight = np.power(np.float32(self.config.decay), back[chosen].astype(np.float32))
         return sp.coo_array((weight, (users.user[chosen], users.item[chosen])), shape=(len(users), self.n_items)).tocsr()
+
+    def moved(self, rows: np.ndarray) -> Self:
+        """Return the model over another catalogue, see `moved_weights`."""
+        return replace(self, weights=moved_weights(self.weights, rows))
 
     def to_files(self) -> dict[str, bytes]:
         """Return the matrix in safetensors and the configuration in JSON."""

@@ -16,6 +16,8 @@ from retrieval.collaborative.popularity import Popularity
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+
     from features.data.interactions import Interactions
     from retrieval.collaborative.config import RetrievalConfig
     from retrieval.collaborative.review_words import ReviewWords
@@ -58,6 +60,16 @@ class Collaborative:
             Markov.fit(log, config.next_item_model) if config.markov else None,
             None if words is None else EASE.fit(log, config.review_ease_model, words),
         )
+
+    def carried_over(self, rows: np.ndarray, log: Interactions, now: int) -> Collaborative:
+        """Return the models over a later catalogue, as they were fitted; popularity is counted anew from a log before `now`.
+
+        Parameters
+        ----------
+        rows : the earlier row of each item, int64 (n_items,); -1 for a new item, of which the models know nothing.
+        """
+        fitted = {name: model.moved(rows) for name, model in vars(self).items() if model is not None and not isinstance(model, Popularity)}
+        return Collaborative(popularity=Popularity.fit(log.between(None, now).capped(), now), **fitted)
 
     def to_files(self) -> dict[str, bytes]:
         """Return the files of all models, each in a folder of its name."""

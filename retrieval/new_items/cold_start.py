@@ -57,6 +57,24 @@ class ColdStart:
     calibrated: bool
 
     @classmethod
+    def nothing(cls, n_items: int) -> ColdStart:
+        """Return that of a snapshot that is not complete yet: it knows of no item."""
+        none, empty = np.zeros(0, dtype=np.int64), np.zeros((0, 0), dtype=np.float32)
+        unsold = UnsoldTexts(none, none, none, sp.csr_array((0, 0), dtype=np.float32), empty, empty, np.full(n_items, np.nan, np.float32))
+        return cls(unsold, np.zeros(0, dtype=np.float32), WITHOUT_DATA, calibrated=False)
+
+    def carried_over(
+        self, log: Interactions, catalog: Catalog, now: int, texts: tuple[np.ndarray, np.ndarray, ItemIndex], als: ALS
+    ) -> ColdStart:
+        """Return the expert as it was fitted, over what nobody had bought before a later `now`; the parameters are those of `fit`."""
+        log = log.between(None, now)
+        vectors, text_of, index = texts
+        sold = _sold(log, log.n_items)
+        graph = TextGraph.of(np.unique(text_of[~sold]), vectors, index, np.bincount(text_of[sold], minlength=len(vectors)) > 0)
+        unsold = UnsoldTexts.at(log, now, Kinds.of(catalog, text_of), graph, vectors, als.factors)
+        return ColdStart(unsold, _ties(catalog, unsold), self.model, self.calibrated)
+
+    @classmethod
     def fit(
         cls, log: Interactions, catalog: Catalog, now: int, texts: tuple[np.ndarray, np.ndarray, ItemIndex], als: ALS, days: float = 28.0
     ) -> ColdStart:
@@ -90,8 +108,7 @@ class ColdStart:
             past = DebutWindow(before, log.between(start, start + length), start, at(before, start, known), kinds, known)
             windows.append(past.examples(rng))
         unsold = at(log, now, als)
-        tie = np.array([TIE * unit_fraction(item) for item in catalog.ids[unsold.rows].tolist()], dtype=np.float32)
-        return cls(unsold, tie, *_fitted(windows))
+        return cls(unsold, _ties(catalog, unsold), *_fitted(windows))
 
     def scorer(self, catalog: Catalog, text_of: np.ndarray, als: ALS) -> ColdStartScorer:
         """Return the scorer over the catalogue that this was fitted on."""
@@ -154,6 +171,11 @@ class ColdStartScorer:
     def pair_scores(self, users: Histories, rows: np.ndarray) -> np.ndarray:
         """See `ItemScorer`."""
         return gather(self.scores(users), rows)
+
+
+def _ties(catalog: Catalog, unsold: UnsoldTexts) -> np.ndarray:
+    """Return the log odds that break ties between items of one text, float32 (m,)."""
+    return np.array([TIE * unit_fraction(item) for item in catalog.ids[unsold.rows].tolist()], dtype=np.float32)
 
 
 def _sold(log: Interactions, n_items: int) -> np.ndarray:

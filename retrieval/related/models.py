@@ -15,6 +15,8 @@ from retrieval.related.complements import Complements
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+
     from features.data.interactions import Interactions
     from retrieval.related.substitutes import CategoryTexts
 
@@ -41,6 +43,15 @@ class Related:
     def fit(cls, log: Interactions, texts: CategoryTexts, now: int) -> Self:
         """Fit on the events before `now`, in seconds since the epoch."""
         return cls(Complements.fit(log.between(None, now), texts), BuyAgain.fit(log, texts.category, now))
+
+    def carried_over(self, rows: np.ndarray, log: Interactions, texts: CategoryTexts, now: int) -> Self:
+        """Return the complements as they were fitted over a later catalogue; buying again is counted anew.
+
+        Parameters
+        ----------
+        rows : the earlier row of each item, int64 (n_items,); -1 for a new item, which has no complements.
+        """
+        return type(self)(self.complements.moved(rows), BuyAgain.fit(log, texts.category, now))
 
     @classmethod
     def nothing(cls, n_items: int = 0) -> Self:

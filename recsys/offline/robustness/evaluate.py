@@ -17,7 +17,7 @@ from features.storage.atomic import write_whole
 from recsys.artifacts.model import Model
 from recsys.artifacts.model_card import ROBUSTNESS_REPORT
 from recsys.offline.evaluate import progress, recommender_at_cut, recommender_over
-from recsys.snapshot.snapshot import LogAggregates
+from recsys.snapshot.aggregates import LogAggregates
 from recsys.training.windows import moment
 
 if TYPE_CHECKING:

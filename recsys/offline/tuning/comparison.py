@@ -11,7 +11,7 @@ from eval.protocol.runner import EvaluateConfig, EvaluationRunner
 from recsys.offline.evaluate import recommender_over
 from recsys.offline.tuning.objectives import K, TuningShop
 from recsys.offline.tuning.wide_candidates import main_list
-from recsys.snapshot.snapshot import LogAggregates
+from recsys.snapshot.aggregates import LogAggregates
 from recsys.training.pipeline import recommending_model
 from recsys.training.ranking import fit_ranking
 from recsys.training.towers import fit_text_models

@@ -165,7 +165,7 @@ def test_a_refresh_equals_a_build_from_nothing(spare, untouchable, monkeypatch):
     said = str(refresh(spare.workspace, spare.settings))
     assert "40 items, 2 of 39 texts encoded" in said
     refreshed, snapshot = answers(spare, k=40), open.open_recommender(spare.workspace).snapshot
-    monkeypatch.setattr(build, "sound_bundle", lambda _bundles: None)
+    monkeypatch.setattr(build, "bundle_in_use", lambda *_: None)
     for path in spare.workspace.cache.iterdir():
         path.rename(path.with_name(f"gone-{path.name}"))
     assert "39 of 39 texts encoded" in build.build_index(spare.workspace, spare.settings)

@@ -83,7 +83,7 @@ def test_a_ranker_that_uses_them_gets_them_from_the_cache(idle_place: Place, mon
     texts = catalog.frame["title"].to_list()
     assert len(snapshot.states) == len(set(texts)) == 39
     (built,) = open.open_recommender(idle_place.workspace).answer(RecommendOptions(), ["user-03"])
-    monkeypatch.setattr(build, "sound_bundle", lambda _bundles: None)
+    monkeypatch.setattr(build, "bundle_in_use", lambda *_: None)
     build.build(idle_place.workspace, idle_place.settings, model, catalog, log)
     (rebuilt,) = open.open_recommender(idle_place.workspace).answer(RecommendOptions(), ["user-03"])
     assert [item.probability for item in built.items] == [item.probability for item in rebuilt.items]

@@ -24,7 +24,7 @@ from recsys.apps.storefront.rule_price import ALL, EXPECTED_PROFIT, EXPECTED_REV
 from recsys.offline.evaluate import evaluation_cut
 from recsys.recommend import open
 from recsys.recommend.pipeline import Recommender
-from recsys.snapshot.snapshot import LogAggregates
+from recsys.snapshot.aggregates import LogAggregates
 
 if TYPE_CHECKING:
     from collections.abc import Callable

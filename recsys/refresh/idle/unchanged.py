@@ -1,0 +1,117 @@
+"""Whether a refresh can have anything to do, told by stamps of files alone: nothing of the program but this is loaded.
+
+After a refresh that found nothing changed, one digest is stored: of the stamps of everything that such a refresh reads, of the program's
+own files and of the environment. While it stays the same, a refresh would find the same again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from recsys.refresh.idle.stamps import files_below, stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from recsys.settings.settings import Settings
+    from recsys.workspace.workspace import Workspace
+
+RECORD = "unchanged.json"  # of the cache
+_PROGRAM = ("features", "retrieval", "ranking", "eval", "recsys")
+_SETTLED = 2.0  # seconds: what was written within one tick of a file system's clock looks alike
+_CURRENT = ("data/CURRENT", "models/CURRENT", "bundles/CURRENT")
+_OTHERS = ("erased.json", "experiments.toml", "service/events.sqlite", "service/items.sqlite", "reports")
+_SECTIONS = 8  # deepest nesting of settings
+
+
+def still_unchanged(root: Path, config: Path | None) -> str | None:
+    """Return what the last refresh said, if it found nothing changed and no file that it read has been touched since; else None.
+
+    Parameters
+    ----------
+    root : the workspace.
+    config : the configuration file that is asked for; None for recsys.toml where there is one.
+    """
+    try:
+        record = json.loads((root / "cache" / RECORD).read_bytes())
+        files, message, digest, until = record["files"], record["message"], record["digest"], record["until"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if time.time() >= until:
+        return None
+    try:
+        with FileLock(root / ".lock", timeout=0):  # the lock of `Workspace.alone`: a refresh that runs is not passed over
+            same, _ = _digest(root, config, files)
+    except (Timeout, OSError):
+        return None
+    return message if same == digest else None
+
+
+def remember(workspace: Workspace, config: Path | None, settings: Settings, message: str) -> None:
+    """Store that a refresh has found nothing changed, for `still_unchanged`.
+
+    Nothing is stored where more than files decides: a source that is a database or a folder, experiments, whose results come with time,
+    or files so new that a later change could look alike.
+    """
+    from features.ingest.table_store import load_source, source_files
+    from features.storage.atomic import write_whole
+    from recsys.refresh.idle.verified import RECORD as VERIFIED
+
+    path = workspace.cache / RECORD
+    path.unlink(missing_ok=True)
+    source = load_source(workspace.data)
+    named = [value for value in source.model_dump().values() if isinstance(value, Path)]
+    told_by_files = source.sql is None and (workspace.data / "CURRENT").exists() and not any(one.is_dir() for one in named)
+    if not told_by_files or workspace.experiments.exists():
+        return
+    verified = json.loads((workspace.cache / VERIFIED).read_bytes())["at"] / 1e9 if (workspace.cache / VERIFIED).exists() else 0.0
+    until = verified + settings.refresh.verify_hours * 3600
+    files = sorted({*map(str, source_files(source) or ()), *(str(one.absolute()) for one in _paths(settings.model_dump()))})
+    digest, newest = _digest(workspace.root, config, files)
+    if newest < time.time() - _SETTLED and time.time() < until:
+        write_whole(path, json.dumps({"message": message, "until": until, "digest": digest, "files": files}))
+
+
+def _paths(value: Any, depth: int = _SECTIONS) -> Iterator[Path]:
+    """Yield the paths among the values of settings."""
+    if isinstance(value, Path):
+        yield value
+    elif depth and isinstance(value, dict | list | tuple):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _paths(one, depth - 1)
+
+
+def _digest(root: Path, config: Path | None, files: list[str]) -> tuple[str, float]:
+    """Return the SHA-256 of all stamps, of the environment and of where the program runs, and the newest time, seconds since the epoch."""
+    stamps: dict[str, list[int] | None] = {path: stamp(path) for path in _watched(root.absolute(), config)}
+    stamps |= {path: stamp(path) for path in files}
+    newest = max((max(one[1], one[2]) for one in stamps.values() if one), default=0) / 1e9
+    environment = sorted((name, value) for name, value in os.environ.items() if name.startswith("RECSYS_"))
+    facts = [stamps, environment, str(config), os.getcwd(), sys.version]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest(), newest
+
+
+def _watched(root: Path, config: Path | None) -> Iterator[str]:
+    """Yield the paths of the program, of the configuration and of the workspace's parts that a refresh without changes reads."""
+    here = Path(__file__).resolve().parents[3]
+    for package in _PROGRAM:
+        yield from files_below(here / package)
+    yield str((config or Path("recsys.toml")).absolute())
+    for name in (*_CURRENT, *_OTHERS):
+        yield str(root / name)
+        yield str(root / f"{name}-wal")
+    for name in _CURRENT:
+        folder = root / os.path.dirname(name)
+        try:
+            yield from files_below(folder / (root / name).read_text(encoding="ascii").strip())
+        except (OSError, ValueError):
+            continue
+    yield from files_below(root / "reports")
