@@ -1,5 +1,7 @@
 """Throughput and latency of the service over HTTP: one worker against two, with and without the cross-encoder.
 
+A third row has the 99th percentile of latency over the median, of one worker at half of its throughput.
+
     python -m benchmarks.throughput --workspace DIR
 
 DIR holds a published bundle. Clients run in a separate process on the same cores; each sends its next request after its
@@ -30,9 +32,12 @@ ROUNDS, SECONDS, CLIENTS, USERS = 4, 10.0, 4, 500
 PROGRAMS = {"throughput_two_workers": "recsys", "throughput_two_workers_cross_encoder": "benchmarks.reading"}
 
 
-def loaded(service: Served, users: Path) -> list[Line]:
+TWICE, TAIL = 1.8, 3.0  # targets: throughput of two workers over one, and the 99th percentile over the median
+
+
+def loaded(service: Served, users: Path, rate: float = 0) -> list[Line]:
     """Return the answers of one round."""
-    with service.load(SECONDS, clients=CLIENTS, users=users) as load:
+    with service.load(SECONDS, clients=CLIENTS, users=users, rate=rate) as load:
         pass
     return [line for line in load.lines if line["status"] == 200]
 
@@ -44,8 +49,15 @@ def figures(rounds: Sequence[Sequence[Line]], workers: int) -> dict[str, float]:
     return {f"{name}_{workers}": round(value, 1) for name, value in values.items()}
 
 
+def tail(service: Served, users: Path, a_second: float) -> None:
+    """Print the row of latency at half load."""
+    rounds = [loaded(service, users, a_second / 2) for _ in range(ROUNDS)]
+    ratios = [percentile(lines, 99) / percentile(lines, 50) for lines in rounds]
+    say("tail_at_half_load", ratios, TAIL, None, rate=round(a_second / 2, 1), **figures(rounds, 1))
+
+
 def main() -> None:
-    """Print two rows: requests a second of two workers over those of one."""
+    """Print three rows: requests a second of two workers over those of one, without and with the cross-encoder, and the tail."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--workspace", type=Path, default=Path("workspace"))
     root = parser.parse_args().workspace.absolute()
@@ -64,8 +76,10 @@ def main() -> None:
             with served(shops[0], ("-m", module), **options) as one, served(shops[1], ("-m", module), workers=2, **options) as two:
                 loaded(one, users), loaded(two, users)  # uncounted
                 pairs = [(loaded(one, users), loaded(two, users)) for _ in range(ROUNDS)]
-            ones, twos = zip(*pairs, strict=True)
-            say(row, [len(b) / len(a) for a, b in pairs], None, None, **figures(ones, 1), **figures(twos, 2))
+                ones, twos = zip(*pairs, strict=True)
+                say(row, [len(b) / len(a) for a, b in pairs], TWICE, None, **figures(ones, 1), **figures(twos, 2))
+                if module == "recsys":
+                    tail(one, users, figures(ones, 1)["a_second_1"])
 
 
 if __name__ == "__main__":

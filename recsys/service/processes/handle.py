@@ -20,7 +20,7 @@ ASK_SECONDS = 5.0  # between two questions whether it lives
 # What workers import, in a process that does nothing else and from which they are forked: three quarters of the time until a worker
 # answers were imports. lightgbm and onnxruntime are left out, because they start threads, which do not survive a fork.
 IMPORTED = ["recsys.service.app"]
-CALM_SECONDS = 20.0  # for which a bundle is opened at low priority: on cores that are never idle it would not end
+CALM_SECONDS = 10.0  # for which a bundle is opened at low priority: on cores that are never idle it would not end
 # Until a retired worker is told to drop connections that send nothing, and one that is to stop is killed: its running requests, and what
 # it then stores.
 PATIENCE_SECONDS = GRACE_SECONDS + 10.0
