@@ -1,4 +1,4 @@
-# The service, the refresh and the command line in one image: docs/integration.md#containers
+# The service, the refresh and the command line in one image: docs/deploy.md#compose
 FROM python:3.11-slim-bookworm
 
 # What is installed: "serve" alone answers; "train" is needed by `train`, `build-index` and `refresh`.
