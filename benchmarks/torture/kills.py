@@ -25,6 +25,7 @@ from recsys.artifacts.bundle import current_id
 # Calls that change the disk: the process dies before the n-th call.
 POINTS: tuple[tuple[Any, str], ...] = (
     (os, "fsync"),
+    (os, "link"),
     (os, "rename"),
     (os, "replace"),
     (Path, "mkdir"),

@@ -21,9 +21,9 @@ from benchmarks.torture.outcome import report, run
 from features.errors import BundleError, DataError
 from features.ingest import table_versions
 from features.storage import atomic
-from recsys.artifacts import publish as publishing
 from recsys.artifacts.bundle import Bundle
 from recsys.artifacts.publish import publish
+from recsys.artifacts.sharing import writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """A change of the disk: write, mkdir, rename or sync. Paths are relative to the folder published into."""
+    """A change of the disk: write, link, mkdir, rename or sync. Paths are relative to the folder published into.
+
+    A link is a write of bytes that are on the disk already.
+    """
 
     kind: str
     path: str
@@ -77,9 +80,12 @@ class Kind:
     found: Callable[[Path], str]
 
 
+LOG = bytes(range(256)) * 130  # large enough to be assembled from parts
+
+
 def publish_bundle(bundles: Path, text: bytes) -> str:
     """Publish a bundle."""
-    return publish(bundles, {"tower/weights": b"1" * 99, "text": text}, {}, 9)
+    return publish(bundles, {"tower/weights": b"1" * 99, "text": text, "log": LOG + text + LOG[::-1]}, {}, 9)
 
 
 def found_bundle(bundles: Path) -> str:
@@ -117,7 +123,7 @@ KINDS = (Kind("power_loss", publish_bundle, found_bundle), Kind("power_loss_tabl
 def recorded(kind: Kind, place: Path, text: bytes) -> tuple[list[Step], str]:
     """Publish, and record each change of the disk."""
     steps: list[Step] = []
-    rename, replace, fsync, mkdir = os.rename, os.replace, os.fsync, Path.mkdir
+    rename, replace, fsync, link, mkdir = os.rename, os.replace, os.fsync, os.link, Path.mkdir
     durably, plainly = atomic.write_durably, Path.write_bytes
 
     def name(path: Any) -> str:
@@ -141,18 +147,23 @@ def recorded(kind: Kind, place: Path, text: bytes) -> tuple[list[Step], str]:
         steps.append(Step("sync", name(os.readlink(f"/proc/self/fd/{descriptor}"))))
         fsync(descriptor)
 
+    def linking(old: Any, new: Any, **kwargs: Any) -> None:
+        steps.append(Step("link", name(new), content=Path(old).read_bytes()))
+        link(old, new, **kwargs)
+
     def making(path: Path, *args: Any, **kwargs: Any) -> None:
         if not path.exists():
             steps.append(Step("mkdir", name(path)))
         mkdir(path, *args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (atomic, publishing):
+        for module in (atomic, writer):
             patch.setattr(module, "write_durably", writing(durably))
         patch.setattr(Path, "write_bytes", writing(plainly))
         patch.setattr(os, "rename", moving(rename))
         patch.setattr(os, "replace", moving(replace))
         patch.setattr(os, "fsync", syncing)
+        patch.setattr(os, "link", linking)
         patch.setattr(Path, "mkdir", making)
         published = kind.publish(place, text)
     return steps, published
@@ -165,8 +176,8 @@ def after(base: dict[str, bytes | None], steps: list[Step], lucky: set[int] | No
         if step.kind == "sync":
             continue
         later = steps[number + 1 :]
-        if step.kind == "write":
-            path, safe, named = step.path, False, False
+        if step.kind in ("write", "link"):
+            path, safe, named = step.path, step.kind == "link", False
             for other in later:  # the bytes, under whatever name the folder has by then
                 safe |= other.kind == "sync" and other.path == path
                 named |= other.kind == "sync" and other.path == (os.path.dirname(path) or ".")
@@ -197,7 +208,7 @@ def outcomes(base: dict[str, bytes | None], steps: list[Step]) -> Iterator[Disk]
         if step.kind == "rename":  # what it moves had a name before
             moved = {other for other, written in enumerate(steps[:number]) if written.path == step.path}
             yield after(base, steps, moved | {number})
-        elif step.kind == "write":
+        elif step.kind in ("write", "link"):
             yield after(base, steps, {number})
 
 

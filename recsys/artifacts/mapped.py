@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from recsys.artifacts.plain_files import FileEntry
 
+MAPPED = "mapped"  # the folder of copies in the workspace's cache
 _log = logging.getLogger(__name__)
 
 # Types of the safetensors format: https://github.com/huggingface/safetensors#format
@@ -54,9 +55,7 @@ class MappedFiles(Files):
         try:
             return np.frombuffer(self._bundle.read(name), dtype=np.uint8) if self._cache is None else self._copied(self._cache, name, entry)
         except OSError as error:  # the disk is full, or may not be written
-            _log.warning(
-                "each worker holds a copy of %s: %s cannot be written (%s)", name, self._cache, error.strerror
-            )
+            _log.warning("each worker holds a copy of %s: %s cannot be written (%s)", name, self._cache, error.strerror)
             return np.frombuffer(self._bundle.read(name), dtype=np.uint8)
 
     def _copied(self, cache: Path, name: str, entry: FileEntry) -> np.ndarray:

@@ -20,6 +20,7 @@ from features.names import REVIEW, USER_ID
 from features.reviews.scored import ScoredReviews
 from features.storage.arrays import Subfolder, in_folder
 from recsys.artifacts.bundle import RETRAIN, Bundle, list_bundles
+from recsys.artifacts.mapped import MAPPED
 from recsys.artifacts.model_store import mark
 from recsys.artifacts.publish import rewrite
 
@@ -41,7 +42,7 @@ class Erased:
     ----------
     users : users that were found, including those left over from an interrupted erasure.
     rows : rows removed from the log and the search log.
-    bundles : bundles rewritten.
+    bundles : bundles rewritten, without the users or without bytes of earlier bundles.
     models : models marked for retraining.
     events : events removed from the service's store.
     conversations : conversations with the assistant that were removed.
@@ -101,10 +102,12 @@ def sweep(workspace: Workspace) -> Erased:
     if found:
         # The tables go last: while they hold the user, an interrupted erasure starts again from here.
         models = sum(mark(folder, erased_users) for folder in (workspace.models, workspace.root / "evaluation"))
-        renamed = rewrite(workspace.bundles, lambda bundle: _without(workspace, bundle, erased_users))
+    if found or _keeps_old_bytes(workspace.bundles):
+        renamed = rewrite(workspace.bundles, lambda bundle: _without(workspace, bundle, erased_users), compact=True)
         bundles = sum(old != new for old, new in renamed.items())
-    # What is fitted for quality gates and trials, interrupted jobs, extracts of databases and simulated answers can be made again.
-    fitted = (workspace.cache / name for name in ("gates", "customers", "tuning", "compute"))
+    # What is fitted for quality gates and trials, interrupted jobs, copies of bundles' files, extracts of databases and simulated answers can
+    # be made again.
+    fitted = (workspace.cache / name for name in ("gates", "customers", "tuning", "compute", MAPPED))
     for folder in (*fitted, workspace.extracts, workspace.root / "simulations"):
         _remove(folder)
     rows = forget(workspace.data, erased_users)
@@ -125,6 +128,11 @@ def _found(workspace: Workspace, erased_users: ErasedUsers) -> set[str]:
         except BundleError:  # it may hold any of them, so it has to go
             found.add("")
     return found
+
+
+def _keeps_old_bytes(bundles: Path) -> bool:
+    """Return whether a bundle shares parts with bytes that none of its files has any more: these may be of anybody."""
+    return any(Bundle.open(bundles, bundle_id).manifest.assembled for bundle_id in list_bundles(bundles))
 
 
 def _remove(folder: Path) -> None:

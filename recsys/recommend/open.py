@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from features.errors import BundleError, ConfigError, DataError
 from features.storage.arrays import Subfolder
 from recsys.artifacts.bundle import Bundle, check_layout, current_id
-from recsys.artifacts.mapped import MappedFiles
+from recsys.artifacts.mapped import MAPPED, MappedFiles
 from recsys.artifacts.model import ServedModel
 from recsys.recommend.live_items import ITEMS_AS_OF, LiveItems
 from recsys.recommend.live_rules import LiveRules, with_rules_of
@@ -42,7 +42,7 @@ def open_recommender(
         bundle = Bundle.open(workspace.bundles, bundle_id)
         check_layout(bundle)
         try:
-            opened = _opened(bundle, MappedFiles(bundle, workspace.cache / "mapped") if shared else bundle.files, device)
+            opened = _opened(bundle, MappedFiles(bundle, workspace.cache / MAPPED) if shared else bundle.files, device)
             catch_up(live_items(workspace, bundle, opened))
             return with_rules_of(opened, workspace)
         except BundleError:

@@ -24,7 +24,10 @@ def shared(old: bytes, new: bytes) -> float:
 
 
 @settings(max_examples=200, deadline=None)
-@given(old=st.binary(max_size=4_000), edits=st.lists(st.tuples(st.integers(0, 4_000), st.integers(0, 400), st.binary(max_size=900)), max_size=6))
+@given(
+    old=st.binary(max_size=4_000),
+    edits=st.lists(st.tuples(st.integers(0, 4_000), st.integers(0, 400), st.binary(max_size=900)), max_size=6),
+)
 def test_runs_are_equal_and_ascend(old: bytes, edits: list[tuple[int, int, bytes]]) -> None:
     new = old * 3
     for place, removed, added in edits:

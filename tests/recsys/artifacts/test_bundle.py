@@ -244,7 +244,9 @@ def test_manifests_that_cannot_be_are_refused(bundles: Path, manifest: object) -
         Bundle.open(bundles)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/..", "/a", "a//b", "a/", ".hidden", "a\\b", "a\nb", "manifest.json", "naïve", "parts/a"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/..", "/a", "a//b", "a/", ".hidden", "a\\b", "a\nb", "manifest.json", "naïve", "parts/a"]
+)
 def test_names_that_could_leave_the_folder(bundles: Path, name: str) -> None:
     with pytest.raises(ValueError, match="cannot be the name"):
         publish(bundles, {name: b""}, {})

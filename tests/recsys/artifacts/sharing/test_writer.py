@@ -205,7 +205,11 @@ def test_an_erasure_leaves_none_of_the_bytes(bundles: Path) -> None:
     assert Bundle.open(bundles).manifest.assembled == ("log",)
     assert holds(bundles, secret)
     make(bundles, array, log=log(2, b"x", secret, b"z"))
-    rewrite(bundles, lambda bundle: ({"log": bundle.read("log").replace(secret, b"")}, {}) if secret in bundle.read("log") else None, compact=True)
+    rewrite(
+        bundles,
+        lambda bundle: ({"log": bundle.read("log").replace(secret, b"")}, {}) if secret in bundle.read("log") else None,
+        compact=True,
+    )
     assert not holds(bundles, secret)
     assert check_all(bundles)[1] == []
     assert not any(Bundle.open(bundles, bundle_id).manifest.assembled for bundle_id in list_bundles(bundles))
