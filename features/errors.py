@@ -5,6 +5,7 @@ RecsysError
 +-- ConfigError    recsys.toml, an option or an environment variable
 +-- ModelError     a model is missing, or does not fit the data
 +-- BundleError    a bundle is missing, damaged or incompatible
++-- StorageError   the store that machines share cannot be used, or another publisher was first
 
 Every message is one line: what was found, what was expected, what to do next. The command line prints it and exits with
 1.
@@ -51,6 +52,10 @@ class ModelError(RecsysError):
 
 class BundleError(RecsysError):
     """A bundle is missing, damaged or of an incompatible version."""
+
+
+class StorageError(RecsysError):
+    """The store that machines share cannot be used, holds something damaged, or another publisher was first."""
 
 
 def system_code(error: BaseException) -> int | None:

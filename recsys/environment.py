@@ -23,6 +23,7 @@ EXTRA_OF = {
     "mcp": "mcp",
     "opentelemetry": "trace",
     "optuna": "tune",
+    **dict.fromkeys(("fsspec", "s3fs"), "s3"),
     **dict.fromkeys(("alembic", "mlflow", "sqlalchemy", "tensorboard"), "track"),
 }
 # Those that compute.

@@ -103,15 +103,21 @@ def sweep(workspace: Workspace) -> Erased:
         models = sum(mark(folder, erased_users) for folder in (workspace.models, workspace.root / "evaluation"))
         renamed = rewrite(workspace.bundles, lambda bundle: _without(workspace, bundle, erased_users))
         bundles = sum(old != new for old, new in renamed.items())
+    events, conversations, pages = forget_beside(workspace, erased_users)
+    rows = forget(workspace.data, erased_users)
+    erased_users.done().write(workspace.erased)
+    return Erased(len(found), rows, bundles, models, events, conversations, pages)
+
+
+def forget_beside(workspace: Workspace, erased_users: ErasedUsers) -> tuple[int, int, int]:
+    """Remove erased users from what lies beside tables, models and bundles. Returns how many events, conversations and pages it were."""
     # Fits for quality gates and of trials, extracts of databases and simulated answers can be rebuilt without these users.
     fitted = (workspace.cache / name for name in ("gates", "customers", "tuning"))
     for folder in (*fitted, workspace.extracts, workspace.root / "simulations"):
         _remove(folder)
-    rows = forget(workspace.data, erased_users)
-    events, conversations = workspace.events.forget(erased_users), workspace.conversations.forget(erased_users)
-    pages = workspace.impressions.forget(erased_users)
-    erased_users.done().write(workspace.erased)
-    return Erased(len(found), rows, bundles, models, events, conversations, pages)
+    stores = (workspace.events, workspace.conversations, workspace.impressions)
+    events, conversations, pages = (store.forget(erased_users) for store in stores)
+    return events, conversations, pages
 
 
 def _found(workspace: Workspace, erased_users: ErasedUsers) -> set[str]:

@@ -15,6 +15,7 @@ from recsys.recommend.settled_items import settle_unchanged
 from recsys.refresh.inputs import inputs
 from recsys.refresh.profile_gate import NO_PROFILE, check_profile
 from recsys.refresh.webhook import post
+from recsys.remote.push import share
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -69,12 +70,14 @@ def refresh(workspace: Workspace, settings: Settings, device: Device = "auto", w
     ------
     RefusedError: a gate did not pass; the bundle in use stays.
     RecsysError: another refresh is running, a source cannot be read, or the disk refuses; the bundle in use stays.
+    StorageError: the new bundle is in use here, and cannot be published into the shared store.
     """
     try:
         with workspace.alone():
             done = _refresh(workspace, settings, device)
             for event, watch in (watches or {}).items():
                 done = replace(done, news=(*done.news, *((event, sentence) for sentence in watch(workspace, settings))))
+        share(workspace, settings)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
