@@ -6,6 +6,7 @@ RecsysError
 +-- ModelError     a model is missing, or does not fit the data
 +-- BundleError    a bundle is missing, damaged or incompatible
 +-- ClusterError   a cluster cannot be reached, or lost its workers
++-- StorageError   the store that machines share cannot be used, or another publisher was first
 
 Every message is one line: what was found, what was expected, what to do next. The command line prints it and exits with
 1.
@@ -56,6 +57,10 @@ class BundleError(RecsysError):
 
 class ClusterError(RecsysError):
     """A cluster cannot be reached, does not fit this program, or lost its workers."""
+
+
+class StorageError(RecsysError):
+    """The store that machines share cannot be used, holds something damaged, or another publisher was first."""
 
 
 def system_code(error: BaseException) -> int | None:

@@ -27,6 +27,7 @@ EXTRA_OF = {
     "opentelemetry": "trace",
     "optuna": "tune",
     "ray": "ray",
+    **dict.fromkeys(("fsspec", "s3fs"), "s3"),
     **dict.fromkeys(("alembic", "mlflow", "sqlalchemy", "tensorboard"), "track"),
 }
 LAYERS = ("features", "retrieval", "ranking", "eval", "recsys")

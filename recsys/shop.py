@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from recsys.environment import prepare_environment
 from recsys.frames import frame_of, store
 from recsys.moments import end_of_training
+from recsys.remote.publishing import erase_everywhere, fetch_first, shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -67,16 +68,12 @@ class Shop:
 
     @classmethod
     def open(cls, path: str | Path = "workspace", *, config: str | Path | None = None) -> Self:
-        """Open a workspace.
+        """Open a workspace. Raises ConfigError where the configuration has an unknown key or a wrong value.
 
         Parameters
         ----------
         path : the folder; what is missing in it is reported by the call that needs it.
         config : a TOML file; None takes recsys.toml where there is one.
-
-        Raises
-        ------
-        ConfigError: the configuration has an unknown key or a wrong value.
         """
         prepare_environment()
         from recsys.settings.settings import load_settings
@@ -95,7 +92,7 @@ class Shop:
         workspace: str | Path = "workspace",
         config: str | Path | None = None,
     ) -> Self:
-        """Ingest a catalogue and a log, and open their workspace.
+        """Ingest a catalogue and a log, and open their workspace. Raises DataError where a column is missing, or no valid row is left.
 
         Parameters
         ----------
@@ -103,10 +100,6 @@ class Shop:
         interactions : a frame or a file.
         queries, reviews : the search log, and what customers say of items: a frame or a file; None for a shop without.
         workspace : the folder; data that was ingested into it before is replaced.
-
-        Raises
-        ------
-        DataError: a required column is missing, or no valid row is left.
         """
         shop = cls.open(workspace, config=config)
         files = {}
@@ -118,6 +111,7 @@ class Shop:
         shop.ingest(**files)
         return shop
 
+    @shared
     def ingest(self, source: Source | None = None, **options: Any) -> IngestSummary:
         """Read the shop's tables in.
 
@@ -137,6 +131,7 @@ class Shop:
         """Read and judge the shop's tables as `ingest` does, and store nothing; `profile` says how each column was understood."""
         return self.workspace.dry_run(self.settings.source_or_raise(source, **options))
 
+    @shared
     def train(
         self,
         until: str | datetime | None = None,
@@ -162,6 +157,7 @@ class Shop:
 
         return train(self.workspace, self.settings, TrainOptions(end_of_training(until), preset, device, random_state, warm_start))
 
+    @shared
     def build_index(self, *, device: Device = "auto", cluster: str | None = None) -> str:
         """Encode the catalogue, here or on a `cluster` (local, or an address); publish it and its index. Returns one line."""
         from recsys.refresh.build import build_index
@@ -182,6 +178,7 @@ class Shop:
         """The recommender of the bundle in use; raises BundleError where none is published, or it is damaged."""
         from recsys.recommend.open import open_recommender
 
+        fetch_first(self.workspace, self.settings)
         return open_recommender(self.workspace, device=self.settings.serve.device)
 
     @cached_property
@@ -302,8 +299,6 @@ class Shop:
         return tracked_evaluation(self.workspace, self.settings, TrainOptions(preset=preset, seed=random_state))
 
     def erase(self, *user_ids: object) -> Erased:
-        """Erase users from tables, events and bundles; they stay out when the same sources are read again."""
-        from recsys.privacy.erasure import erase
-
+        """Erase users from tables, events, bundles and the shared store; they stay out when the same sources are read again."""
         self._close()
-        return erase(self.workspace, *map(str, user_ids))
+        return erase_everywhere(self.workspace, self.settings, *map(str, user_ids))[0]

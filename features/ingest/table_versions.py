@@ -132,15 +132,19 @@ def writing(out: Path) -> Iterator[Path]:
             out.rmdir()
 
 
-def publish(new: Path, out: Path) -> Path:
+def publish(new: Path, out: Path, name: str | None = None) -> Path:
     """Make a complete folder the version in use, and keep the previous one. Returns its new path.
 
     Until CURRENT is replaced the previous version is in use, whatever happens. From then on the new one is, and it is whole on the disk.
+
+    Parameters
+    ----------
+    name : that it has on the machine that it comes from; None names it by the time.
     """
     for path in [*new.iterdir(), new]:
         sync(path)
     before = _in_use_or_none(out)
-    version = out / f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+    version = out / (name or f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")
     os.rename(new, version)
     sync(out)
     replace_durably(out / CURRENT, f"{version.name}\n".encode())

@@ -22,6 +22,7 @@ from recsys.cli.options import Count, Json, PerGroup, Spread, State, parse_ids, 
 from recsys.cli.reviews.command import reviews
 from recsys.cli.search import search, similar
 from recsys.cli.service import serve
+from recsys.cli.storage import pull, push
 from recsys.cli.storefront.page import page
 from recsys.recommend.request import MAX_PER_GROUP, RecommendOptions
 from recsys.settings.names import Device, Preset
@@ -285,5 +286,5 @@ def _print_json(value: Any) -> None:
 
 COMMANDS = (
     *(demo, ingest, train, build_index, recommend, page, similar, search, reviews, customers, audience),
-    *(evaluate, tune, benchmark, simulate, off_policy, refresh, verify, rollback, erase, serve, mcp, doctor),
+    *(evaluate, tune, benchmark, simulate, off_policy, refresh, verify, rollback, erase, push, pull, serve, mcp, doctor),
 )

@@ -24,10 +24,14 @@ def verify(context: typer.Context) -> None:
 
 
 def rollback(context: typer.Context) -> None:
-    """Put the previous bundle into use again."""
+    """Put the previous bundle into use again, here and in the shared store of [storage]."""
     from recsys.artifacts import publish
+    from recsys.remote.push import share
 
-    typer.echo(f"bundle {publish.rollback(state_of(context).workspace.bundles)} is in use now")
+    state = state_of(context)
+    settings = state.settings
+    typer.echo(f"bundle {publish.rollback(state.workspace.bundles)} is in use now")
+    share(state.workspace, settings)
 
 
 def erase(
@@ -37,17 +41,20 @@ def erase(
         Path | None, typer.Option(metavar="FILE", help="File with users to erase: a column user_id, or one id per line.")
     ] = None,
 ) -> None:
-    """Remove users from the workspace and all stored bundles.
+    """Remove users from the workspace, all stored bundles and the shared store of [storage].
 
     They stay erased when the same sources are read again. Models trained with them are marked for retraining: see
     docs/privacy.md.
     """
     from recsys.cli.list_files import read_users
-    from recsys.privacy.erasure import erase as erase_users
+    from recsys.remote.publishing import erase_everywhere
 
     if not user and not users_file:
         raise typer.BadParameter("no user is given: add --user ID or --users-file FILE")
     listed, notes = read_users(users_file) if users_file else ([], ())
     for note in notes:
         typer.echo(note, err=True)
-    typer.echo(erase_users(state_of(context).workspace, *(user or ()), *listed))
+    state = state_of(context)
+    for done in erase_everywhere(state.workspace, state.settings, *(user or ()), *listed):
+        if done is not None:
+            typer.echo(done)

@@ -60,12 +60,15 @@ def serve(
 ) -> None:
     """Answer over HTTP.
 
-    Switches to new bundles as they are published. Addresses other than loopback need an API key: see `recsys keys`.
+    Switches to new bundles as they are published, here or in the shared store of [storage]. Addresses other than loopback need an API key:
+    see `recsys keys`.
     """
+    from recsys.remote.follow import following
     from recsys.service.run import serve as run_service
 
     state = state_of(context)
     given = {name: value for name, value in (("host", host), ("port", port), ("workers", workers)) if value is not None}
     settings = state.settings
     settings = settings.model_copy(update={"serve": settings.serve.model_copy(update=given)})
-    run_service(state.workspace, settings)
+    with following(state.workspace, settings):
+        run_service(state.workspace, settings)

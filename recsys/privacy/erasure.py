@@ -105,16 +105,22 @@ def sweep(workspace: Workspace) -> Erased:
     if found or _keeps_old_bytes(workspace.bundles):
         renamed = rewrite(workspace.bundles, lambda bundle: _without(workspace, bundle, erased_users), compact=True)
         bundles = sum(old != new for old, new in renamed.items())
+    events, conversations, pages = forget_beside(workspace, erased_users)
+    rows = forget(workspace.data, erased_users)
+    erased_users.done().write(workspace.erased)
+    return Erased(len(found), rows, bundles, models, events, conversations, pages)
+
+
+def forget_beside(workspace: Workspace, erased_users: ErasedUsers) -> tuple[int, int, int]:
+    """Remove erased users from what lies beside tables, models and bundles. Returns how many events, conversations and pages it were."""
     # What is fitted for quality gates and trials, interrupted jobs, copies of bundles' files, extracts of databases and simulated answers can
     # be made again.
     fitted = (workspace.cache / name for name in ("gates", "customers", "tuning", "compute", MAPPED))
     for folder in (*fitted, workspace.extracts, workspace.root / "simulations"):
         _remove(folder)
-    rows = forget(workspace.data, erased_users)
-    events, conversations = workspace.events.forget(erased_users), workspace.conversations.forget(erased_users)
-    pages = workspace.impressions.forget(erased_users)
-    erased_users.done().write(workspace.erased)
-    return Erased(len(found), rows, bundles, models, events, conversations, pages)
+    stores = (workspace.events, workspace.conversations, workspace.impressions)
+    events, conversations, pages = (store.forget(erased_users) for store in stores)
+    return events, conversations, pages
 
 
 def _found(workspace: Workspace, erased_users: ErasedUsers) -> set[str]:

@@ -15,6 +15,7 @@ from recsys.refresh.idle.verified import bundle_in_use
 from recsys.refresh.inputs import inputs
 from recsys.refresh.profile_gate import NO_PROFILE, check_profile
 from recsys.refresh.webhook import post
+from recsys.remote.push import share
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -77,12 +78,14 @@ def refresh(
     ------
     RefusedError: a gate did not pass; the bundle in use stays.
     RecsysError: another refresh is running, a source cannot be read, or the disk refuses; the bundle in use stays.
+    StorageError: the new bundle is in use here, and cannot be published into the shared store.
     """
     try:
         with workspace.alone():
             done = _refresh(workspace, settings, device, cluster)
             for event, watch in (watches or {}).items():
                 done = replace(done, news=(*done.news, *((event, sentence) for sentence in watch(workspace, settings))))
+        share(workspace, settings)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
-from features.errors import BundleError, DataError
+from features.errors import BundleError, DataError, StorageError
 from features.ingest.values.placeholders import NO_ID
 from features.ingest.values.visitors import GUEST
 from recsys.service import schemas as s
@@ -147,13 +147,14 @@ def _event(number: int, event: s.EventBody, guests: frozenset[str], snapshot: Sn
 @router.delete("/v1/users/{user_id:path}", dependencies=[Depends(needs(Scope.ADMIN))], responses=_ERASED)
 async def erase(request: Request, user_id: str, service: ServiceOf, live: LiveBundleOf, times: TimesOf) -> JSONResponse:
     """Erase a user from events, conversations, impressions, log and all stored bundles, which are rewritten; see docs/privacy.md."""
-    from recsys.privacy.erasure import erase as erase_user
+    from recsys.remote.publishing import erase_everywhere
 
     request.scope["noted"]["user"] = service.pseudonym(user_id)
     try:
         with times.timed("erasing"):
-            erased = await asyncio.to_thread(partial(erase_user, service.workspace, user_id, patience=ERASE_SECONDS))
-    except (DataError, BundleError) as error:
+            erase_user = partial(erase_everywhere, service.workspace, service.settings, user_id, patience=ERASE_SECONDS)
+            erased, _ = await asyncio.to_thread(erase_user)
+    except (DataError, BundleError, StorageError) as error:
         return problem(503, str(error), {"Retry-After": "60"})
     body = {
         "events": erased.events,

@@ -20,6 +20,7 @@ from eval.simulation.config import SimulateConfig
 from features.errors import ConfigError
 from features.ingest.optional_tables import FILES
 from features.ingest.source import SQLITE, Source
+from features.storage.remote.config import StorageConfig
 from features.text.closest import did_you_mean
 from features.text.encoder_config import EncoderConfig
 from ranking.cross_encoder.config import CrossEncoderConfig, QuestionPairConfig
@@ -53,13 +54,11 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = Path("recsys.toml")
 PREFIX = "RECSYS_"
-# The command line reads these before it loads the settings.
-_COMMAND_LINE = {"RECSYS_WORKSPACE", "RECSYS_CONFIG"}
+_COMMAND_LINE = {"RECSYS_WORKSPACE", "RECSYS_CONFIG"}  # read before the settings are loaded
 # Keys outside [source] that name files, relative to the folder of the configuration.
 _FILES = (
     *(("search", "synonyms"), ("assistant", "templates"), ("campaign_copy", "banned_words")),
-    *(("reviews", "aspects"), ("reviews", "polarities")),
-    *(("tracking", "mlflow"), ("tracking", "tensorboard")),
+    *(("reviews", "aspects"), ("reviews", "polarities"), ("tracking", "mlflow"), ("tracking", "tensorboard"), ("storage", "url")),
 )
 
 
@@ -112,6 +111,7 @@ class Settings(BaseSettings):
     storefront: StorefrontConfig = StorefrontConfig()
     tracking: TrackingConfig = TrackingConfig()
     cluster: ClusterConfig = ClusterConfig()
+    storage: StorageConfig = StorageConfig()
 
     def training_sections(self) -> dict[str, Any]:
         """Return the settings that a trained model depends on, as values that JSON can hold."""

@@ -27,6 +27,7 @@ class WorkspacePaths:
     cache : cache/, what can be rebuilt (token states, vectors).
     reports : reports/, results of evaluation.
     erased : erased.json, the list of erased users.
+    in_step : storage.json, what this workspace and the shared store had in use when they last agreed.
     service : service/, events and changes of items received over HTTP, impressions, conversations with the assistant, hashed API keys,
         the salt of the logs.
     rules : rules.toml, optional: what must never be recommended.
@@ -71,6 +72,10 @@ class WorkspacePaths:
     @property
     def erased(self) -> Path:
         return self.root / "erased.json"
+
+    @property
+    def in_step(self) -> Path:
+        return self.root / "storage.json"
 
     @property
     def service(self) -> Path:

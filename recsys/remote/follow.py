@@ -1,0 +1,95 @@
+"""Keeps a workspace up to date with the shared store, beside the service that answers from it."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import signal
+import threading
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING
+
+from features.errors import RecsysError
+from recsys.artifacts.bundle import list_bundles
+from recsys.environment import prepare_environment
+from recsys.remote.pull import pull
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from recsys.settings.settings import Settings
+    from recsys.workspace.workspace import Workspace
+
+_log = logging.getLogger(__name__)
+
+
+def follow(workspace: Workspace, settings: Settings, seconds: float, pause: Callable[[float], object] | None = None) -> None:
+    """Fetch again and again. A fetch that fails is logged, and leaves what is in use.
+
+    Parameters
+    ----------
+    seconds : between two looks.
+    pause : waits that long, and returns something true to end; None never ends.
+    """
+    pause = threading.Event().wait if pause is None else pause
+    told, failures = "", 0
+    while True:
+        try:
+            done = pull(workspace, settings)
+        except RecsysError as error:
+            failures += 1
+            if str(error) != told:  # once, and not with each look
+                _log.error("%s; next try in %g s", error, seconds)
+            told = str(error)
+        except Exception as error:
+            failures += 1
+            _log.error("nothing was fetched, next try in %g s: unexpected %s", seconds, type(error).__name__)
+            _log.debug("the traceback", exc_info=True)
+        else:
+            if failures:
+                _log.info("the shared store is in use again after %d tries", failures)
+            if done.parts:
+                _log.info("%s", done)
+            told, failures = "", 0
+        if pause(seconds):
+            return
+
+
+@contextmanager
+def following(workspace: Workspace, settings: Settings) -> Iterator[None]:
+    """Fetch before a service begins, and from then on in a process of its own, if the settings name a shared store.
+
+    Raises
+    ------
+    RecsysError
+        If the first fetch fails and the workspace has no bundle. With one, the service begins with that.
+    """
+    if settings.storage.url is None:
+        yield
+        return
+    try:
+        _log.info("%s", pull(workspace, settings))
+    except RecsysError as error:
+        if not list_bundles(workspace.bundles):
+            raise
+        _log.error("%s; the service begins with the bundle that is here", error)
+    # Not forked: the driver of the store has threads.
+    process = multiprocessing.get_context("spawn").Process(target=_follow_parent, args=(workspace, settings), daemon=True)
+    process.start()
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _follow_parent(workspace: Workspace, settings: Settings) -> None:
+    """Follow the store until the process that started this one ends, however it ends."""
+    prepare_environment()
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("recsys").setLevel(logging.INFO)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the parent ends this process
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    follow(workspace, settings, settings.storage.poll_seconds, lambda seconds: wait([parent.sentinel], seconds))
