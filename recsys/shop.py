@@ -16,6 +16,7 @@ from recsys.moments import end_of_training
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from narwhals.typing import IntoDataFrame
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from recsys.apps.search.pipeline import Search
     from recsys.apps.search.request import SearchOptions
     from recsys.apps.storefront.pipeline import Storefront
+    from recsys.compute.ray import RayCluster
     from recsys.privacy.erasure import Erased
     from recsys.recommend.answers import Answer
     from recsys.recommend.pipeline import Recommender
@@ -160,20 +162,20 @@ class Shop:
 
         return train(self.workspace, self.settings, TrainOptions(end_of_training(until), preset, device, random_state, warm_start))
 
-    def build_index(self, *, device: Device = "auto") -> str:
-        """Encode the catalogue, build the index, and publish both with the model as one bundle. Returns one line."""
+    def build_index(self, *, device: Device = "auto", cluster: str | None = None) -> str:
+        """Encode the catalogue, here or on a `cluster` (local, or an address); publish it and its index. Returns one line."""
         from recsys.refresh.build import build_index
 
-        self._close()
-        return build_index(self.workspace, self.settings, device)
+        with self._spread(cluster) as workers:
+            return build_index(self.workspace, self.settings, device, workers)
 
-    def refresh(self, *, device: Device = "auto") -> Refreshed:
+    def refresh(self, *, device: Device = "auto", cluster: str | None = None) -> Refreshed:
         """Read the sources again, and publish; raises RefusedError where a quality gate did not pass: the bundle in use stays."""
         from recsys.apps.watches import WATCHES
         from recsys.refresh.refresh import refresh
 
-        self._close()
-        return refresh(self.workspace, self.settings, device, WATCHES)
+        with self._spread(cluster) as workers:
+            return refresh(self.workspace, self.settings, device, WATCHES, workers)
 
     @cached_property
     def recommender(self) -> Recommender:
@@ -216,6 +218,13 @@ class Shop:
         from recsys.apps.assistant.operation.opening import open_assistant
 
         return open_assistant(self.searcher, self.settings.assistant, self.workspace.conversations)
+
+    def _spread(self, address: str | None) -> AbstractContextManager[RayCluster | None]:
+        """Forget the open recommender, and have a cluster for what takes its place."""
+        from recsys.compute.ray import open_cluster
+
+        self._close()
+        return open_cluster(address, self.settings.cluster, self.workspace.cache)
 
     def _close(self) -> None:
         """Forget the open recommender, so that the next call opens the bundle in use."""

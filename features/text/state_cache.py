@@ -17,44 +17,41 @@ from features.text.template import text_hashes
 from features.text.token_states import TokenStates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from features.progress import Progress
     from features.text.encoder import TextEncoder
 
 _log = logging.getLogger(__name__)
-PART = 8_192  # texts per file, and the most that an interruption loses
+PART = 2_048  # texts per file: the most that an interruption loses, and what a worker of a cluster takes at a time
 
 
 def cached_states(encoder: TextEncoder, texts: Sequence[str], cache: Path, progress: Progress = silent) -> TokenStates:
-    """Return the token states of distinct texts, in the given order; compute and add those that `cache` lacks."""
+    """Return the token states of distinct texts, in the given order; compute and add those that `cache` lacks.
+
+    Any number of processes may do so at once.
+    """
     folder = cache / f"states-{lower_fingerprint(encoder)}"
     folder.mkdir(parents=True, exist_ok=True)
-    place: dict[bytes, int] = {}
-    parts: list[TokenStates] = []
-    number = 0
-    for path in sorted(folder.glob("*.safetensors")):
-        number = int(path.stem) + 1
-        try:
-            arrays = safetensors.numpy.load(path.read_bytes())
-        except safetensors.SafetensorError:  # truncated by a power failure, for example
-            _log.warning("%s is damaged and was removed; its texts are encoded again", path)
-            path.unlink()
-            continue
-        _add(place, arrays["hashes"], parts)
-        parts.append(TokenStates(arrays["offsets"], arrays["states"]))
     hashes = text_hashes(pl.Series(texts, dtype=pl.String))
-    missing = [i for i, key in enumerate(hashes) if key.tobytes() not in place]
+    wanted = {key.tobytes(): i for i, key in enumerate(hashes)}
+    rows: list[int] = []  # which text each of `parts` holds, in their order
+    parts: list[TokenStates] = []
+    for path in sorted(folder.glob("*.safetensors")):
+        found = _read(path, wanted)
+        if found is not None:
+            rows += [wanted.pop(key) for key in found[0]]
+            parts.append(found[1])
+    missing = sorted(wanted.values())
     with progress("encoding texts", len(missing)) as step:
-        for count, start in enumerate(range(0, len(missing), PART), number):
+        for start in range(0, len(missing), PART):
             some = missing[start : start + PART]
             states = encoder.token_states([texts[i] for i in some], step)
-            _write(folder / f"{count:06}.safetensors", hashes[some], states)
-            _add(place, hashes[some], parts)
+            _write(folder, hashes[some], states)
+            rows += some
             parts.append(states)
-    order = np.array([place[key.tobytes()] for key in hashes], dtype=np.int64)
-    return TokenStates.join(parts).select(order) if parts else encoder.token_states([])
+    return TokenStates.join(parts).select(np.argsort(rows)) if parts else encoder.token_states([])
 
 
 def lower_fingerprint(encoder: TextEncoder) -> str:
@@ -69,17 +66,28 @@ def lower_fingerprint(encoder: TextEncoder) -> str:
     return digest.hexdigest()[:24]
 
 
-def _add(place: dict[bytes, int], hashes: np.ndarray, parts: Sequence[TokenStates]) -> None:
-    """Add the positions of a part's texts to `place`.
+def _read(path: Path, wanted: Mapping[bytes, int]) -> tuple[list[bytes], TokenStates] | None:
+    """Read the states of those texts of a file that are wanted, given by their hashes; None if there are none.
 
-    Two trainings at once may both have stored a text, so the length of `place` is not the number of stored texts.
+    The states are read only if there are some: the files of a large catalogue hold more than memory does.
     """
-    begin = sum(map(len, parts))
-    for i, key in enumerate(hashes):
-        place[key.tobytes()] = begin + i
+    try:
+        with safetensors.safe_open(path, "numpy") as file:
+            hashes = [key.tobytes() for key in file.get_tensor("hashes")]
+            chosen = [row for row, key in enumerate(hashes) if key in wanted]
+            if not chosen:
+                return None
+            states = TokenStates(file.get_tensor("offsets"), file.get_tensor("states")).select(np.array(chosen))
+            return [hashes[row] for row in chosen], states
+    except safetensors.SafetensorError:  # truncated by a power failure, for example
+        _log.warning("%s is damaged and was removed; its texts are encoded again", path)
+        path.unlink(missing_ok=True)
+        return None
 
 
-def _write(path: Path, hashes: np.ndarray, part: TokenStates) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+def _write(folder: Path, hashes: np.ndarray, part: TokenStates) -> None:
+    """Write a file named by its texts: two processes that encode the same ones write the same file."""
+    name = hashlib.sha256(hashes.tobytes()).hexdigest()[:24]
+    temporary = folder / f"{name}.{os.getpid()}.tmp"
     temporary.write_bytes(safetensors.numpy.save({"hashes": hashes, "offsets": part.offsets, "states": np.asarray(part.states)}))
-    os.replace(temporary, path)
+    os.replace(temporary, folder / f"{name}.safetensors")

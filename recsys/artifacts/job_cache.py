@@ -84,16 +84,18 @@ class Clock:
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write a folder of files; it appears under its name only when it is complete."""
+    """Write a folder of files, whose names may lie in folders of it; it appears under its name only when it is complete."""
     temporary = folder.with_name(f"{folder.name}.tmp")
     for path in (temporary, folder):
         shutil.rmtree(path, ignore_errors=True)
     temporary.mkdir(parents=True)
     for name, content in files.items():
-        (temporary / name).write_bytes(content)
+        path = temporary / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
     temporary.rename(folder)
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
     """Read the files that `write_files` wrote."""
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

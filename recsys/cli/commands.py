@@ -18,7 +18,7 @@ from recsys.cli.offline.benchmark import benchmark
 from recsys.cli.offline.evaluate import evaluate
 from recsys.cli.offline.simulate import off_policy, simulate
 from recsys.cli.offline.tune import tune
-from recsys.cli.options import Count, Json, PerGroup, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
+from recsys.cli.options import Count, Json, PerGroup, Spread, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
 from recsys.cli.reviews.command import reviews
 from recsys.cli.search import search, similar
 from recsys.cli.service import serve
@@ -127,13 +127,17 @@ def train(
     typer.echo(shop.train(until, preset=preset, device=device, random_state=seed, warm_start=warm_start))
 
 
-def build_index(context: typer.Context, device: Annotated[Device, typer.Option(help="Where to encode texts.")] = "auto") -> None:
+def build_index(
+    context: typer.Context,
+    device: Annotated[Device, typer.Option(help="Where to encode texts.")] = "auto",
+    cluster: Spread = None,
+) -> None:
     """Publish the model with a fresh index.
 
     Encodes the catalogue, builds the index, and publishes both with the model as one bundle.
     Without a trained model, the text encoder is used as it is.
     """
-    typer.echo(state_of(context).shop.build_index(device=device))
+    typer.echo(state_of(context).shop.build_index(device=device, cluster=cluster))
 
 
 def refresh(
@@ -143,6 +147,7 @@ def refresh(
         typer.Option(parser=parse_interval, metavar="INTERVAL", help="Do it again and again: 30s, 15m, 2h, 1d."),
     ] = None,
     device: Annotated[Device, typer.Option(help="Where to encode texts.")] = "auto",
+    cluster: Spread = None,
 ) -> None:
     """Read the sources again and publish.
 
@@ -156,9 +161,10 @@ def refresh(
         from recsys.apps.watches import WATCHES
         from recsys.refresh.refresh import refresh_every
 
-        refresh_every(state.workspace, state.settings, every, typer.echo, device, WATCHES)
+        with state.on_cluster(cluster) as spread:
+            refresh_every(state.workspace, state.settings, every, typer.echo, device, WATCHES, spread)
         return
-    done = state.shop.refresh(device=device)
+    done = state.shop.refresh(device=device, cluster=cluster)
     typer.echo(done)
     if done.alerts or done.surges:
         raise typer.Exit(3)
@@ -191,6 +197,7 @@ def recommend(
     out: Annotated[
         Path | None, typer.Option(parser=parse_out, metavar="FILE", help="Where their lists go: .csv, .jsonl or .parquet.")
     ] = None,
+    cluster: Spread = None,
 ) -> None:
     """What a user is most likely to buy.
 
@@ -200,6 +207,8 @@ def recommend(
         raise typer.BadParameter("--users-file and --out go together: the one says for whom, the other where the lists go")
     if users_file and (user is not None or history or as_json or explain):
         raise typer.BadParameter("--users-file goes without --user, --history, --json and --explain")
+    if cluster and not users_file:
+        raise typer.BadParameter("it spreads the users of a file: give --users-file and --out", param_hint="--cluster")
     if debuts:
         typer.echo("warning: --debuts is called --unsold now, and goes with the next release", err=True)
     state = state_of(context)
@@ -217,7 +226,7 @@ def recommend(
         explain=explain,
     )
     if users_file and out:
-        _recommend_to_file(state, options, users_file, out)
+        _recommend_to_file(state, options, users_file, out, cluster)
         return
     answer = next(iter(state.shop.answers(options, [user])))
     if as_json:
@@ -228,13 +237,20 @@ def recommend(
         render_answer(answer, stdout())
 
 
-def _recommend_to_file(state: State, options: RecommendOptions, users_file: Path, out: Path) -> None:
+def _recommend_to_file(state: State, options: RecommendOptions, users_file: Path, out: Path, cluster: str | None) -> None:
     from recsys.cli.list_files import read_users, write_answers
 
     users, notes = read_users(users_file)
     for note in notes:
         typer.echo(note, err=True)
-    rows = write_answers(state.shop.answers(options, users), out)
+    if cluster is None:
+        rows = write_answers(state.shop.answers(options, users), out)
+    else:
+        from recsys.cli.list_shards import write_lists
+
+        with state.on_cluster(cluster) as spread:
+            assert spread is not None
+            rows = write_lists(spread, state, options, users, out)
     typer.echo(f"{len(users):,} users, {rows:,} rows in {out}")
 
 

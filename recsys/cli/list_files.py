@@ -9,6 +9,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import tempfile
 from dataclasses import fields
 from pathlib import Path
@@ -28,7 +29,7 @@ from recsys.apps.customers.answers import CustomerRow
 from recsys.apps.search.request import MAX_LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from recsys.apps.customers.audience.answers import Audience
     from recsys.apps.search.answers import SearchAnswer
@@ -145,6 +146,12 @@ def write_answers(answers: Iterable[Answer], path: Path) -> int:
     return _write(rows, LISTS, path)
 
 
+def join_parts(parts: Sequence[Path], path: Path) -> int:
+    """Join files of `write_answers` into one, and return the number of rows; see `_write`."""
+    join = {".csv": _join_csv, ".jsonl": _join_jsonl, ".parquet": _join_parquet}[path.suffix]
+    return _whole(path, lambda temporary: join(parts, temporary))
+
+
 def write_found(answers: Iterable[SearchAnswer], path: Path) -> int:
     """Write one row per item that was found and return the number of rows; see `_write`."""
     rows = (
@@ -174,9 +181,14 @@ def _write(rows: Iterable[dict[str, Any]], schema: pa.Schema, path: Path) -> int
         The folder is missing or cannot be written.
     """
     write = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[path.suffix]
+    return _whole(path, lambda temporary: write(rows, schema, temporary))
+
+
+def _whole(path: Path, write: Callable[[Path], int]) -> int:
+    """Write a file that appears once complete; see `_write`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        count = write(rows, schema, temporary)
+        count = write(temporary)
         os.replace(temporary, path)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}: check the folder, its permissions and free space") from error
@@ -207,6 +219,30 @@ def _write_parquet(rows: Iterable[dict[str, Any]], schema: pa.Schema, path: Path
                 total, group = total + len(group), []
         writer.write_table(pa.Table.from_pylist(group, schema))
     return total + len(group)
+
+
+def _join_csv(parts: Sequence[Path], path: Path) -> int:
+    with path.open("wb") as file:
+        for number, part in enumerate(parts):
+            with part.open("rb") as rows:
+                header = rows.readline()
+                file.write(b"" if number else header)
+                shutil.copyfileobj(rows, file)
+    with path.open(encoding="utf-8", newline="") as file:  # a field may hold a line break
+        return sum(1 for _ in csv.reader(file)) - 1
+
+
+def _join_jsonl(parts: Sequence[Path], path: Path) -> int:
+    with path.open("wb") as file:
+        return sum(bool(file.write(row)) for part in parts for row in part.open("rb"))
+
+
+def _join_parquet(parts: Sequence[Path], path: Path) -> int:
+    tables = [pq.ParquetFile(part) for part in parts]
+    with pq.ParquetWriter(path, tables[0].schema_arrow) as writer:
+        for table in tables:
+            writer.write_table(table.read())
+    return sum(table.metadata.num_rows for table in tables)
 
 
 def _text(path: Path) -> IO[str]:

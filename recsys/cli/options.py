@@ -15,7 +15,9 @@ from recsys.moments import utc_moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
+    from recsys.compute.job import Cluster
     from recsys.settings.settings import Settings
     from recsys.shop import Shop
     from recsys.workspace.workspace import Workspace
@@ -51,6 +53,12 @@ class State:
         from recsys.shop import Shop
 
         return Shop(self.workspace, self.settings)
+
+    def on_cluster(self, address: str | None) -> AbstractContextManager[Cluster | None]:
+        """Have the cluster of the option `--cluster` until the context ends. Raises ClusterError where nothing answers."""
+        from recsys.compute.ray import open_cluster
+
+        return open_cluster(address, self.settings.cluster, self.workspace.cache)
 
 
 def state_of(context: typer.Context) -> State:
@@ -101,4 +109,8 @@ def parse_files(values: Sequence[str] | None, option: str) -> tuple[tuple[str, P
 
 Count = Annotated[int, typer.Option("-k", min=1, metavar="N", help="Number of items.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Spread = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="local|ADDRESS", help="Spread the work over Ray: on this machine, or on the cluster at HOST:PORT."),
+]
 PerGroup = Annotated[int, typer.Option(min=1, metavar="N", help="At most so many variants of a product (group_id).")]

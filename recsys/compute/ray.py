@@ -6,13 +6,15 @@ Nothing here schedules or retries. Ray's own results are nothing but "done": wha
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import os
 import shutil
 import socket
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,29 +30,60 @@ if TYPE_CHECKING:
 LOCAL = "local"
 _HOST = "127.0.0.1"
 # Read by Ray when it is imported, and by the processes that it starts.
-_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_TQDM_PATCH_PRINT": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
+_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0"}
 # Ray of a single machine, as Ray itself has it on macOS and Windows: without it Ray on Linux replaces 127.0.0.1 by the machine's address
 # and listens on all interfaces.
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+# Workers get as much of the machine as this process would; Ray gives them the lowest priority but four, and another program starves them.
+_PRIORITY = {"RAY_worker_niceness": "0"}
+_GONE = 15  # seconds after which this process gives up a head that has died; Ray waits a minute
 _WORDS = " ".join(f"{name}={value}" for name, value in _LOOPBACK.items())
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass
 class RayCluster:
-    """A cluster that this process is connected to.
+    """A cluster, which is connected to when the first job runs, and left by `close`.
 
     Attributes
     ----------
-    workers : how many actors a job gets.
+    address : `local` starts Ray on this machine, on the loopback interface alone; otherwise HOST:PORT of a cluster's head, or
+        ray://HOST:PORT.
+    cache : a folder that all workers must reach under this path.
     """
 
-    workers: int
+    address: str
     config: ClusterConfig
+    cache: Path
+    _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    @cached_property
+    def workers(self) -> int:
+        """How many actors a job gets.
+
+        Raises
+        ------
+        ClusterError
+            If the cluster does not take this program, a machine of it has other code or does not reach `cache`, or it is too small.
+        """
+        self._open.enter_context(_started(self.config) if self.address == LOCAL else _connected(self.address, self.cache))
+        import ray
+
+        config, there = self.config, ray.cluster_resources()
+        by_cores = int(there.get("CPU", 0) / config.cores)
+        by_gpus = int(there.get("GPU", 0) / config.gpus) if config.gpus else by_cores
+        workers = min(by_cores, by_gpus)
+        if workers < 1:
+            raise ClusterError(
+                f"the cluster at {self.address} has no {'GPU' if by_cores else 'core'} for a worker: lower cluster.gpus and cores"
+            )
+        _log.info("Ray at %s: %d workers", self.address, workers)
+        return workers
+
+    def close(self) -> None:
+        """Leave the cluster; one that was started here ends."""
+        self._open.close()
+        self.__dict__.pop("workers", None)
 
     def run(self, job: Job, shards: Sequence[Shard]) -> Iterator[Shard]:
         """Make the results of shards, see `recsys.compute.job.Cluster`.
@@ -66,9 +99,9 @@ class RayCluster:
         from ray.exceptions import RayError, RayTaskError
         from ray.util import ActorPool
 
-        config = self.config
+        workers, config = self.workers, self.config
         actor: Any = ray.remote(num_cpus=config.cores, num_gpus=config.gpus, max_restarts=-1, max_task_retries=config.retries)(Worker)
-        actors = [actor.remote(job) for _ in range(min(self.workers, len(shards)))]
+        actors = [actor.remote(job) for _ in range(min(workers, len(shards)))]
         try:
             done = ActorPool(actors).map_unordered(lambda worker, place: worker.make.remote(place, shards[place]), list(range(len(shards))))
             for place in done:
@@ -100,39 +133,32 @@ class Worker:
 
 
 @contextmanager
-def ray_cluster(address: str, config: ClusterConfig, cache: Path) -> Iterator[RayCluster]:
-    """Connect to a cluster until the context ends.
-
-    Parameters
-    ----------
-    address : `local` starts Ray on this machine, on the loopback interface alone; otherwise HOST:PORT of a cluster's head, or ray://HOST:PORT.
-    cache : a folder that all workers must reach under this path.
+def open_cluster(address: str | None, config: ClusterConfig, cache: Path) -> Iterator[RayCluster | None]:
+    """Yield a cluster for the option `--cluster`, or None where none is given.
 
     Raises
     ------
     ClusterError
-        If nothing answers at the address, or a machine of it has other code or does not reach `cache`.
+        If the address is none, or nothing answers there.
     """
-    os.environ.update(_ENVIRONMENT)
+    if address is None:
+        yield None
+        return
+    os.environ.update(_ENVIRONMENT | (_LOOPBACK | _PRIORITY if address == LOCAL else {}))
     logging.getLogger("ray").setLevel(logging.ERROR)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_started(config) if address == LOCAL else _connected(address, config, cache))
-        import ray
-
-        by_cores = int(ray.cluster_resources().get("CPU", 0) / config.cores)
-        by_gpus = int(ray.cluster_resources().get("GPU", 0) / config.gpus) if config.gpus else by_cores
-        workers = min(by_cores, by_gpus)
-        if workers < 1:
-            raise ClusterError(
-                f"the cluster at {address} has no free {'GPU' if by_cores else 'core'}: set cluster.gpus or cluster.cores lower"
-            )
-        _log.info("Ray at %s: %d workers", address, workers)
-        yield RayCluster(workers, config)
+    if importlib.util.find_spec("ray") is None:
+        raise ModuleNotFoundError("No module named 'ray'", name="ray")
+    if address != LOCAL:
+        _reach(address, config.connect_seconds)
+    cluster = RayCluster(address, config, cache)
+    try:
+        yield cluster
+    finally:
+        cluster.close()
 
 
 @contextmanager
 def _started(config: ClusterConfig) -> Iterator[None]:
-    os.environ.update(_LOOPBACK)
     import ray
 
     # Sockets lie in it, whose paths may have 107 characters: a workspace's may be too long.
@@ -147,6 +173,7 @@ def _started(config: ClusterConfig) -> Iterator[None]:
             configure_logging=False,
             _node_ip_address=_HOST,
             _temp_dir=folder,
+            _system_config={"gcs_rpc_server_reconnect_timeout_s": _GONE},
         )
         if ray.util.get_node_ip_address() != _HOST:  # ray was imported before `_LOOPBACK` was set
             raise ClusterError(f"Ray listens beyond this machine: import recsys before ray, or set {_WORDS} for the program")
@@ -157,8 +184,7 @@ def _started(config: ClusterConfig) -> Iterator[None]:
 
 
 @contextmanager
-def _connected(address: str, config: ClusterConfig, cache: Path) -> Iterator[None]:
-    _reach(address, config.connect_seconds)
+def _connected(address: str, cache: Path) -> Iterator[None]:
     import ray
 
     try:

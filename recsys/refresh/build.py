@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from features.data.interactions import Interactions
     from features.data.reviews import Reviews
     from features.text.sentiment.model import SentimentModel
+    from recsys.compute.job import Cluster
     from recsys.settings.apps.search import IndexSettings
     from recsys.settings.names import Device
     from recsys.settings.settings import Settings
@@ -66,6 +67,8 @@ class Build:
         Whether it must pass the quality gates.
     device : Device
         Where texts are encoded.
+    cluster : Cluster or None
+        Encodes texts in place of this process.
     events_read : int
         See `Snapshot`.
     items_as_of : float
@@ -81,6 +84,7 @@ class Build:
     device: Device = "auto"
     events_read: int = 0
     items_as_of: float = 0.0
+    cluster: Cluster | None = None
 
     def publish(self, catalog: Catalog, log: Interactions) -> tuple[str, dict[str, Any] | None]:
         """Encode, count, index, compare and publish.
@@ -95,9 +99,8 @@ class Build:
         RefusedError: a gate did not pass.
         """
         notes = self.settings.search.read_synonyms().notes
-        encoded = encode_catalog(
-            catalog, self.model, self.workspace.cache, self._known(), EncodeOptions(self.device, progress=terminal_progress)
-        )
+        options = EncodeOptions(self.device, progress=terminal_progress, cluster=self.cluster)
+        encoded = encode_catalog(catalog, self.model, self.workspace.cache, self._known(), options)
         now = log.end if len(log) else 0
         written = self.workspace.load_reviews(catalog, log.user_ids)
         words = None if written is None or not self.model.retrieval.reviews else ReviewWords.of(written)
@@ -226,15 +229,15 @@ def current_model(workspace: Workspace, settings: Settings) -> Model:
         raise ModelError(f"the trained model cannot be read ({str(error).split(': run ')[0]}): run `recsys train` again") from error
 
 
-def build_index(workspace: Workspace, settings: Settings, device: Device = "auto") -> str:
-    """Encode on `device`, count, index, and publish with the model as one bundle. Return a summary for the user."""
+def build_index(workspace: Workspace, settings: Settings, device: Device = "auto", cluster: Cluster | None = None) -> str:
+    """Encode on `device` or on a cluster, count, index, and publish with the model as one bundle. Return a summary for the user."""
     with workspace.alone():
         sweep(workspace)
-        return publish_tables(workspace, settings, device=device)[0]
+        return publish_tables(workspace, settings, device=device, cluster=cluster)[0]
 
 
 def publish_tables(
-    workspace: Workspace, settings: Settings, gated: bool = False, device: Device = "auto"
+    workspace: Workspace, settings: Settings, gated: bool = False, device: Device = "auto", cluster: Cluster | None = None
 ) -> tuple[str, dict[str, Any] | None]:
     """Publish the ingested tables.
 
@@ -244,6 +247,8 @@ def publish_tables(
         Whether the bundle must pass the quality gates against the bundle in use.
     device : Device
         Where texts are encoded.
+    cluster : Cluster, optional
+        Encodes them in place of this process.
 
     Returns
     -------
@@ -261,7 +266,7 @@ def publish_tables(
     if previous and previous.manifest.about["inputs"] == key:
         return _unchanged(previous, settings), None
     as_of = items_as_of(workspace.data)
-    build = Build(workspace, settings, current_model(workspace, settings), key, previous, gated, device, read, as_of)
+    build = Build(workspace, settings, current_model(workspace, settings), key, previous, gated, device, read, as_of, cluster)
     message, drift = build.publish(catalog, log)
     return "\n".join((message, *settle(workspace, previous, as_of))), drift
 

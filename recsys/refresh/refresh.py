@@ -19,6 +19,7 @@ from recsys.refresh.webhook import post
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from recsys.compute.job import Cluster
     from recsys.settings.names import Device
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
@@ -55,7 +56,9 @@ class Refreshed:
         return tuple(sentence for _, sentence in self.news)
 
 
-def refresh(workspace: Workspace, settings: Settings, device: Device = "auto", watches: Watches | None = None) -> Refreshed:
+def refresh(
+    workspace: Workspace, settings: Settings, device: Device = "auto", watches: Watches | None = None, cluster: Cluster | None = None
+) -> Refreshed:
     """Refresh once. A lock, which ends with its process, allows one refresh at a time.
 
     Parameters
@@ -64,6 +67,8 @@ def refresh(workspace: Workspace, settings: Settings, device: Device = "auto", w
         Where new texts are encoded.
     watches : callables by the name of their event
         Each looks at the bundle in use after the refresh, and returns what to tell of it, a sentence each.
+    cluster : Cluster, optional
+        Encodes new texts in place of this process.
 
     Raises
     ------
@@ -72,7 +77,7 @@ def refresh(workspace: Workspace, settings: Settings, device: Device = "auto", w
     """
     try:
         with workspace.alone():
-            done = _refresh(workspace, settings, device)
+            done = _refresh(workspace, settings, device, cluster)
             for event, watch in (watches or {}).items():
                 done = replace(done, news=(*done.news, *((event, sentence) for sentence in watch(workspace, settings))))
     except (KeyboardInterrupt, SystemExit):
@@ -100,13 +105,14 @@ def refresh_every(
     report: Callable[[Refreshed], None],
     device: Device = "auto",
     watches: Watches | None = None,
+    cluster: Cluster | None = None,
 ) -> None:
     """Refresh forever. A failed refresh is logged and counted, and leaves the bundle in use."""
     consecutive = total = 0
     while True:
         begun = time.monotonic()
         try:
-            done = refresh(workspace, settings, device, watches)
+            done = refresh(workspace, settings, device, watches, cluster)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a panic in a Rust library is not an Exception
@@ -126,7 +132,7 @@ def _line(error: BaseException) -> str:
     return message if isinstance(error, RecsysError) else f"unexpected {type(error).__name__}: {message}"
 
 
-def _refresh(workspace: Workspace, settings: Settings, device: Device) -> Refreshed:
+def _refresh(workspace: Workspace, settings: Settings, device: Device, cluster: Cluster | None) -> Refreshed:
     from features.ingest.erased_users import ErasedUsers
 
     if ErasedUsers.read(workspace.erased).pending:
@@ -146,7 +152,7 @@ def _refresh(workspace: Workspace, settings: Settings, device: Device) -> Refres
     summary = workspace.ingest_alone(source, files, lambda after: check_profile(before, after, settings.refresh, now.id if now else None))
     if before is None:
         summary = replace(summary, notes=(*summary.notes, NO_PROFILE))
-    message, drift = build.publish_tables(workspace, settings, gated=True, device=device)
+    message, drift = build.publish_tables(workspace, settings, gated=True, device=device, cluster=cluster)
     removed = workspace.prune_events(settings.events)
     if removed:
         message = f"{message}\n{removed:,} events of the service removed: the sources have them, or they are older than events.keep_days"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,14 +13,17 @@ from features.progress import silent
 from features.text.embeddings import group, update
 from features.text.template import item_texts, text_hashes
 from features.text.token_states import TokenStates
+from recsys.snapshot.encode_shards import SEARCH, TOWERS, ClusterEncoder, search_vectors, tower_vectors
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from features.data.catalog import Catalog
     from features.progress import Progress
     from features.text.embeddings import ItemVectors
     from recsys.artifacts.model import Model
+    from recsys.compute.job import Cluster
     from recsys.settings.names import Device
 
 
@@ -51,11 +55,13 @@ class EncodeOptions:
     device : where texts are encoded; looked up only if there is a text to encode.
     states : whether token states are wanted besides the vectors; None: if the model's ranker reads them.
     progress : reports the texts that go through the encoder's lower layers.
+    cluster : where texts are encoded in place of this process.
     """
 
     device: Device = "auto"
     states: bool | None = None
     progress: Progress = silent
+    cluster: Cluster | None = None
 
 
 DEFAULTS = EncodeOptions()
@@ -71,39 +77,32 @@ def encode_catalog(
     cache : folder of token states, see `features.text.state_cache.cached_states`; states that `previous` lacks come
         from there.
     """
-    from recsys.settings.presets import find_device
-
     known = None if previous is None else previous.search  # of search; may be of the same model where the towers' are not
     if previous is not None and previous.vectors.fingerprint != model.fingerprint:
         previous = None
     wanted = model.reads_states if options.states is None else options.states
-    states = _States(model, cache, options.progress, kept=wanted)
-
-    def encode(texts: list[str]) -> np.ndarray:
-        with model.on(find_device(options.device)):
-            return model.tower.item_vectors(model.encoder.pool(states.of(texts)))
-
-    def encode_for_search(texts: list[str]) -> np.ndarray:
-        with model.on(find_device(options.device)):
-            return model.query_tower.vectors(states.of(texts))
-
+    states = _States(model, cache, options, kept=wanted)
+    there = None if options.cluster is None else ClusterEncoder(options.cluster, model, cache, options.device, options.progress)
+    side = there or states
     if wanted and previous is not None and previous.states is not None:
         states.add(distinct_hashes(previous.vectors.hashes), previous.states)
     before = None if previous is None else previous.vectors
-    vectors, encoded = update(catalog, encode, model.fingerprint, before)
-    search, _ = update(catalog, encode_for_search, model.search_fingerprint, known)
+    vectors, encoded = update(catalog, partial(side.vectors, kind=TOWERS), model.fingerprint, before)
+    search, _ = update(catalog, partial(side.vectors, kind=SEARCH), model.search_fingerprint, known)
+    if there is not None:
+        there.close()
     if not wanted:
         return Encoded(vectors, search, None, encoded)
     keys, first = distinct_hashes(vectors.hashes), group(vectors.hashes)[0]
     missing = [row for key, row in zip(keys, first.tolist(), strict=True) if key not in states.place]
     if missing or not states.pool:
-        with model.on(find_device(options.device)):
+        with states.on_device():
             states.of(item_texts(catalog).gather(missing).to_list())
     return Encoded(vectors, search, states.select(keys), encoded)
 
 
 class _States:
-    """Token states of a catalogue's texts; the towers and search ask for the same texts in succession, which are read once.
+    """Token states of a catalogue's texts, and vectors from them; towers and search ask for the same texts, which are read once.
 
     Attributes
     ----------
@@ -112,18 +111,32 @@ class _States:
     place : the place of each text in `pool`, by its hash.
     """
 
-    def __init__(self, model: Model, cache: Path, progress: Progress, kept: bool) -> None:
-        self.model, self.cache, self.progress, self.kept = model, cache, progress, kept
+    def __init__(self, model: Model, cache: Path, options: EncodeOptions, kept: bool) -> None:
+        self.model, self.cache, self.options, self.kept = model, cache, options, kept
         self.pool: list[TokenStates] = []
         self.place: dict[bytes, int] = {}
         self._last: tuple[list[str], TokenStates] | None = None
+
+    def on_device(self) -> AbstractContextManager[None]:
+        """Have the model on the device of the options until the context ends."""
+        from recsys.settings.presets import find_device
+
+        return self.model.on(find_device(self.options.device))
+
+    def vectors(self, texts: list[str], kind: str) -> np.ndarray:
+        """Return vectors of texts for the towers or for search, float32 (n, dim)."""
+        with self.on_device():
+            states = self.of(texts)
+            if kind == TOWERS:
+                return tower_vectors(states, self.model.encoder, self.model.tower)
+            return search_vectors(states, self.model.query_tower)
 
     def of(self, texts: list[str]) -> TokenStates:
         """Return the states of texts, from the cache as far as it has them."""
         from features.text.state_cache import cached_states
 
         if self._last is None or self._last[0] != texts:
-            self._last = texts, cached_states(self.model.encoder, texts, self.cache, self.progress)
+            self._last = texts, cached_states(self.model.encoder, texts, self.cache, self.options.progress)
             if self.kept:
                 hashes = text_hashes(pl.Series(texts, dtype=pl.String))
                 states = self._last[1]

@@ -59,7 +59,7 @@ def test_a_text_is_made_once(encoder: TextEncoder, made: list[str], tmp_path: Pa
 def test_many_texts_go_into_many_parts(encoder: TextEncoder, made: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features.text.state_cache, "PART", 2)
     assert same(cached_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
-    assert [path.name for path in sorted(tmp_path.rglob("*.safetensors"))] == [f"{part:06}.safetensors" for part in range(3)]
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 3
     made.clear()
     assert same(cached_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
     assert made == []
@@ -96,7 +96,8 @@ def test_two_trainings_that_kept_the_same_text(encoder: TextEncoder, tmp_path: P
     cached_states(encoder, TEXTS[:2], tmp_path)
     cached_states(encoder, TEXTS[1:3], tmp_path / "other")
     (folder,), (other,) = tmp_path.glob("states-*"), (tmp_path / "other").glob("states-*")
-    (folder / "000001.safetensors").write_bytes((other / "000000.safetensors").read_bytes())
+    (path,) = other.iterdir()
+    (folder / path.name).write_bytes(path.read_bytes())
     assert same(cached_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
     assert same(cached_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
 
@@ -130,7 +131,7 @@ def test_fingerprint_of_the_lower_layers_alone(encoder: TextEncoder, tiny_bert: 
 def test_a_damaged_part_is_made_again_and_others_are_kept(encoder: TextEncoder, tmp_path: Path) -> None:
     whole = cached_states(encoder, ["red tea"], tmp_path)
     cached_states(encoder, ["red tea", "green soap"], tmp_path)
-    first = min(tmp_path.rglob("*.safetensors"))
+    first = min(tmp_path.rglob("*.safetensors"), key=lambda path: path.stat().st_mtime_ns)
     first.write_bytes(first.read_bytes()[:40])
     again = cached_states(encoder, ["red tea"], tmp_path)
     assert np.array_equal(again.states, whole.states)

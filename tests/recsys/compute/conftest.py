@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from recsys.compute.ray import ray_cluster
+from recsys.compute.ray import open_cluster
 from recsys.settings.cluster import ClusterConfig
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
-    if importlib.util.find_spec("ray") is None:  # not imported: `ray_cluster` sets what Ray reads when it is
+    if importlib.util.find_spec("ray") is None:  # not imported: `open_cluster` sets what Ray reads when it is
         pytest.skip("Ray is not installed")
-    with ray_cluster("local", ClusterConfig(workers=2, memory_mb=80), tmp_path_factory.mktemp("cache")) as opened:
+    with open_cluster("local", ClusterConfig(workers=2, memory_mb=80), tmp_path_factory.mktemp("cache")) as opened:
+        assert opened is not None
         yield opened

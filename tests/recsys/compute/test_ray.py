@@ -11,7 +11,7 @@ from features.errors import ClusterError, DataError
 from features.progress import silent
 from recsys.compute.job import Job, cut, results
 from recsys.compute.local import Processes
-from recsys.compute.ray import ray_cluster
+from recsys.compute.ray import open_cluster
 from recsys.settings.cluster import ClusterConfig
 from tests.recsys.compute.jobs import open_squares
 
@@ -57,7 +57,7 @@ def test_it_listens_on_the_loopback_interface_alone(cluster: RayCluster) -> None
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
 def test_nothing_answers_at_an_address(address: str, tmp_path: Path) -> None:
-    with pytest.raises(ClusterError, match=f"^no Ray cluster answers at {address}"), ray_cluster(address, ClusterConfig(), tmp_path):
+    with pytest.raises(ClusterError, match=f"^no Ray cluster answers at {address}"), open_cluster(address, ClusterConfig(), tmp_path):
         pass
 
 
@@ -65,6 +65,6 @@ def test_nothing_answers_at_an_address(address: str, tmp_path: Path) -> None:
 def test_what_is_no_address(address: str, tmp_path: Path) -> None:
     with (
         pytest.raises(ClusterError, match=r"expected local, HOST:PORT or ray://HOST:PORT"),
-        ray_cluster(address, ClusterConfig(), tmp_path),
+        open_cluster(address, ClusterConfig(), tmp_path),
     ):
         pass

@@ -1,0 +1,105 @@
+"""Vectors of texts by shards: the job of a cluster, and the same function for this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import safetensors.numpy
+
+from features.storage.arrays import Subfolder, in_folder
+from features.storage.digests import digest
+from recsys.artifacts.job_cache import read_files, write_files
+from recsys.compute.job import FOLDER, Job, cut, results
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from features.progress import Progress
+    from features.text.encoder import TextEncoder
+    from features.text.token_states import TokenStates
+    from recsys.artifacts.model import Model
+    from recsys.compute.job import Cluster
+    from recsys.settings.names import Device
+    from retrieval.query_tower.model import QueryTower
+    from retrieval.two_tower.model import TwoTower
+
+TOWERS, SEARCH = "towers", "search"
+
+
+def tower_vectors(states: TokenStates, encoder: TextEncoder, tower: TwoTower) -> np.ndarray:
+    """Return the towers' vectors of texts, float32 (n, dim)."""
+    return by_shards(states, lambda some: tower.item_vectors(encoder.pool(some)))
+
+
+def search_vectors(states: TokenStates, tower: QueryTower) -> np.ndarray:
+    """Return the vectors of texts for search, float32 (n, width)."""
+    return by_shards(states, tower.vectors)
+
+
+def by_shards(states: TokenStates, vectors: Callable[[TokenStates], np.ndarray]) -> np.ndarray:
+    """Apply `vectors` to one shard after the other.
+
+    A text's vector depends on its batch by a few units in the last place, and batches end with a shard: so one machine and a cluster
+    compute the same bits.
+    """
+    from features.text.state_cache import PART
+
+    shards = cut(np.arange(len(states)), PART) or [np.arange(0)]
+    return np.concatenate([vectors(states.select(np.asarray(rows))) for rows in shards])
+
+
+class ClusterEncoder:
+    """Encodes texts on a cluster.
+
+    Parameters
+    ----------
+    cluster : where.
+    model : its text sides are stored in the workspace's cache, where workers read them.
+    cache : the workspace's cache.
+    device : where each worker encodes.
+    progress : reports the texts that are encoded.
+    """
+
+    def __init__(self, cluster: Cluster, model: Model, cache: Path, device: Device, progress: Progress) -> None:
+        parts = {"encoder": model.encoder, "tower": model.tower, "query_tower": model.query_tower}
+        files = {name: content for folder, part in parts.items() for name, content in in_folder(folder, part.to_files()).items()}
+        self._model = cache / FOLDER / f"model-{digest(files)}"
+        if not self._model.is_dir():
+            write_files(self._model, files)
+        arguments = {"model": str(self._model), "cache": str(cache), "device": device}
+        self._cluster, self._progress = cluster, progress
+        self.job = Job("encoding texts", open_encoder, arguments, cache)
+
+    def vectors(self, texts: Sequence[str], kind: str) -> np.ndarray:
+        """Return vectors of texts, float32 (n, dim). Both kinds are made at once, and the second call for the same texts reads them."""
+        from features.text.state_cache import PART
+
+        paths = results(self._cluster, self.job, cut(texts, PART) or [[]], self._progress)
+        return np.concatenate([safetensors.numpy.load_file(path)[kind] for path in paths])
+
+    def close(self) -> None:
+        """Remove the results, which are in a snapshot by now; token states stay cached."""
+        self.job.remove()
+
+
+def open_encoder(model: str, cache: str, device: Device) -> Callable[[Sequence[str], Path], None]:
+    """Read the text sides of a model; return the function that encodes a shard of texts into a file of both kinds of vectors."""
+    from features.text.encoder import TextEncoder
+    from features.text.state_cache import cached_states
+    from recsys.settings.presets import find_device
+    from retrieval.query_tower.model import QueryTower
+    from retrieval.two_tower.model import TwoTower
+
+    files, place = read_files(Path(model)), find_device(device)
+    encoder = TextEncoder.from_files(Subfolder(files, "encoder")).to(place)
+    tower = TwoTower.from_files(Subfolder(files, "tower")).to(place)
+    query_tower = QueryTower.from_files(Subfolder(files, "query_tower")).to(place)
+
+    def encode(texts: Sequence[str], path: Path) -> None:
+        states = cached_states(encoder, texts, Path(cache))
+        vectors = {TOWERS: tower_vectors(states, encoder, tower), SEARCH: search_vectors(states, query_tower)}
+        path.write_bytes(safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in vectors.items()}))
+
+    return encode
