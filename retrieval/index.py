@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+class NearestItems(Protocol):
+    """An index, here or on other machines."""
+
+    def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the k best allowed items for each query: see `ItemIndex.search`."""
+        ...
+
+
 class ShardSearch(Protocol):
     """Searches each shard of an index, here or on other machines."""
 

@@ -113,8 +113,8 @@ def sweep(workspace: Workspace) -> Erased:
 
 def forget_beside(workspace: Workspace, erased_users: ErasedUsers) -> tuple[int, int, int]:
     """Remove erased users from what lies beside tables, models and bundles. Returns how many events, conversations and pages it were."""
-    # What is fitted for quality gates and trials, interrupted jobs, copies of bundles' files, extracts of databases and simulated answers can
-    # be made again.
+    # What is fitted for quality gates and trials, interrupted jobs, copies of bundles' files, extracts of databases and simulated answers
+    # can be made again.
     fitted = (workspace.cache / name for name in ("gates", "customers", "tuning", "compute", MAPPED))
     for folder in (*fitted, workspace.extracts, workspace.root / "simulations"):
         _remove(folder)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ranking.merchandising.place import Place
     from recsys.artifacts.model import Model, ServedModel
     from recsys.snapshot.snapshot import Snapshot
+    from retrieval.index import NearestItems
     from retrieval.new_items.cold_start import ColdStartScorer
 
 
@@ -49,6 +50,7 @@ class Components:
     bundle_id : the bundle that both come from; empty outside a bundle.
     blocklist : what must never be recommended.
     rules : what a merchandiser changes in ranked lists.
+    index : searched in place of the snapshot's, such as the same one on a cluster, see `recsys.recommend.cluster_index`.
     """
 
     model: Model | ServedModel
@@ -56,6 +58,7 @@ class Components:
     bundle_id: str = ""
     blocklist: Blocklist = field(default_factory=Blocklist)
     rules: MerchandisingRules = field(default_factory=MerchandisingRules)
+    index: NearestItems | None = None
 
     @property
     def not_blocked(self) -> np.ndarray:
@@ -114,7 +117,8 @@ class Components:
     def retriever(self) -> HybridRetriever:
         """All candidate sources."""
         snapshot, model = self.snapshot, self.model
-        towers = TwoTowerRetriever(model.tower, snapshot.space, snapshot.index, snapshot.text_of, snapshot.collaborative.popularity.ranking)
+        index = snapshot.index if self.index is None else self.index
+        towers = TwoTowerRetriever(model.tower, snapshot.space, index, snapshot.text_of, snapshot.collaborative.popularity.ranking)
         new = self._new_items
         arrivals = Arrivals(self.cold_start, new) if new.any() else None
         texts = TextSimilarity.of(snapshot.lexical, snapshot.text_of, snapshot.collaborative) if model.retrieval.texts else None

@@ -117,6 +117,7 @@ class Settings(BaseSettings):
         """Return the settings that a trained model depends on, as values that JSON can hold."""
         sections = ("events", "encoder", "pretrain", "tower", "train", "index", "retrieval", "gbdt", "cross_encoder")
         values = {name: getattr(self, name).model_dump(mode="json") for name in sections}
+        values["index"].pop("shards")  # they change no list of exact search
         values["search"] = self.search.of_training(augments=self.train.augment.synonyms > 0)
         of_reviews = {"sentiment"} if self.reviews.polarities is None else {"sentiment", "polarity"}
         values["reviews"] = self.reviews.model_dump(mode="json", include=of_reviews)

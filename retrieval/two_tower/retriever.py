@@ -14,7 +14,7 @@ from retrieval.items_of_texts import ItemsOfTexts
 
 if TYPE_CHECKING:
     from features.data.histories import Histories
-    from retrieval.index import ItemIndex
+    from retrieval.index import NearestItems
 
 
 class UserTower(Protocol):
@@ -48,7 +48,7 @@ class TwoTowerRetriever:
     tower : UserTower
     vectors : float32 (t, dim)
         Unit vectors of the distinct texts.
-    index : ItemIndex
+    index : NearestItems
         Over `vectors`.
     text_of : int64 (n_items,)
         The text of each item.
@@ -58,7 +58,7 @@ class TwoTowerRetriever:
 
     tower: UserTower
     vectors: np.ndarray
-    index: ItemIndex
+    index: NearestItems
     text_of: np.ndarray
     sales: np.ndarray
 
