@@ -16,6 +16,8 @@ from features.errors import ConfigError
 from recsys.cli.main import run
 from recsys.service.access.guard import Access
 from recsys.service.access.keys import Keys
+from recsys.service.app import routed
+from recsys.service.container import Service
 from recsys.settings.names import Scope
 from tests.recsys.conftest import Command, Place
 from tests.recsys.service.conftest import Serve, problem
@@ -80,6 +82,12 @@ def test_a_door_that_once_had_a_key_stays_shut(spare: Place, serve: Serve) -> No
     assert client.post("/v1/recommend", json={}).status_code == 401
     path.unlink()
     assert client.delete("/v1/users/user-01").status_code == 401
+
+
+def test_it_stays_shut_for_the_process_that_takes_over(ready: Place) -> None:
+    service = Service(ready.workspace, ready.settings)
+    assert routed(service).state.access.free
+    assert not routed(service, keys_required=True).state.access.free
 
 
 def test_keys_stand_in_no_log_and_no_file(spare: Place, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:

@@ -133,6 +133,8 @@ def test_two_workers_answer_take_a_new_bundle_and_end_well(spare: Place, start: 
     assert {(status, bundle) for status, bundle, _ in seen} == {(200, old), (200, new)}
     assert {bundle for _, bundle, connection in seen if connection == "close"} == {old}, "those that retire"
     running.wait(lambda: len(running.workers) == 2)
+    tasks = [task for pid in running.workers for task in Path(f"/proc/{pid}/task").iterdir()]
+    assert {os.sched_getscheduler(int(task.name)) for task in tasks} == {os.SCHED_OTHER}, "those that answer are not held back"
 
     metrics = httpx2.get(f"{url}/metrics", timeout=SECONDS).text
     assert "recsys_events_total 1.0" in metrics, "counted by a process that has ended"
