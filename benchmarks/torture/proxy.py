@@ -10,7 +10,7 @@ import subprocess
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,13 +43,15 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def proxy(server: int, **environment: object) -> Iterator[Proxy]:
+def proxy(server: int, log: int | IO[bytes] = subprocess.DEVNULL, **environment: object) -> Iterator[Proxy]:
     """Run HAProxy with the project's configuration in front of a port of loopback.
 
     Parameters
     ----------
     server : int
         The service's port.
+    log : int or file
+        Where the proxy's log goes.
     environment : object
         Variables of the configuration, such as RECSYS_INSIDE.
 
@@ -62,7 +64,7 @@ def proxy(server: int, **environment: object) -> Iterator[Proxy]:
     addresses = [f"127.0.0.1:{port}" for port in (*ports, server)]
     names = ("RECSYS_BIND", "RECSYS_PROXY_METRICS", "RECSYS_SERVER")
     variables = dict(zip(names, addresses, strict=True)) | {name: str(value) for name, value in environment.items()}
-    process = subprocess.Popen(["haproxy", "-db", "-q", "-f", CONFIGURATION], env=os.environ | variables)
+    process = subprocess.Popen(["haproxy", "-db", "-f", CONFIGURATION], stdout=log, stderr=log, env=os.environ | variables)
     try:
         until = time.monotonic() + PATIENCE
         while not _listens(ports[0]):
