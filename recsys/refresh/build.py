@@ -214,8 +214,9 @@ class Build:
 
         previous, cache = self.previous, self.workspace.cache
         assert previous is not None
-        old = BundleUnderTest(ServedModel(previous.files), self._before, previous.id, previous.manifest.about["model"], cache)
-        new = BundleUnderTest(self.model, snapshot, "", self._model_key, cache)
+        about = previous.manifest.about
+        old = BundleUnderTest(ServedModel(previous.files), self._before, previous.id, about["model"], cache, about["inputs"])
+        new = BundleUnderTest(self.model, snapshot, "", self._model_key, cache, self.inputs)
         return check(old, new, self.settings.refresh), drift(old, new)
 
     def _report(self, bundle_id: str, about: dict[str, Any]) -> None:

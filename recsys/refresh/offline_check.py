@@ -7,8 +7,10 @@ evaluate` measures quality.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,14 +22,18 @@ from features.data.interactions import DAY
 from features.data.split import Split
 from features.errors import DataError
 from features.storage.arrays import Subfolder, in_folder
+from features.storage.atomic import write_whole
+from features.storage.digests import of_json
 from recsys.artifacts.bundle import find_bundle
 from recsys.artifacts.publish import publish
 from recsys.recommend.pipeline import Recommender
 from recsys.snapshot.aggregates import LogAggregates
 from recsys.snapshot.fingerprint import collaborative_key, log_digest, words_digest
+from recsys.snapshot.fits.changes import Changes, Tables
 from retrieval.collaborative.models import Collaborative
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from features.data.interactions import Interactions
@@ -38,7 +44,8 @@ if TYPE_CHECKING:
     from retrieval.collaborative.review_words import ReviewWords
 
 K = 10
-CACHED = 2  # collaborative fits: of the old bundle's log and of the new one's
+CACHED = 2  # of the old bundle and of the new one: collaborative fits and lists
+_LISTS = "lists.json"  # of the cache of gates, which an erasure removes
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,9 @@ class BundleUnderTest:
     model_id : str
         A digest of the model's files.
     cache : Path
-        Where collaborative fits are cached.
+        Where collaborative fits and lists are cached.
+    inputs : str or None
+        Digest of all that the bundle is built from, by which its lists are found again; None: they are not cached.
     """
 
     model: Model | ServedModel
@@ -58,6 +67,7 @@ class BundleUnderTest:
     bundle_id: str
     model_id: str
     cache: Path
+    inputs: str | None = None
 
     @cached_property
     def ids(self) -> list[str]:
@@ -72,24 +82,56 @@ class BundleUnderTest:
         """Return the log before a moment."""
         return self.snapshot.log.between(None, cut).with_known_users()
 
-    def lists(self, users: list[str], cut: int) -> np.ndarray:
-        """Return the external ids of each user's ten best items at a moment, object (b, 10), padded with None."""
+    def lists(self, users: list[str], cut: int, collaborative: Callable[[], Collaborative]) -> np.ndarray:
+        """Return the external ids of each user's ten best items at a moment, object (b, 10), padded with None.
+
+        Parameters
+        ----------
+        collaborative : returns the collaborative models of the log before that moment; not asked where the lists are cached.
+        """
+        path, key = self.cache / "gates" / _LISTS, of_json([self.inputs, cut, users, version("two-tower-recsys")])
+        known = _read(path)
+        if self.inputs is None or key not in known:
+            known[key] = self._lists(users, cut, collaborative())
+            newest = dict(list(known.items())[-CACHED:])
+            write_whole(path, json.dumps(newest))
+        return np.array(known[key], dtype=object).reshape(len(users), K)
+
+    def _lists(self, users: list[str], cut: int, collaborative: Collaborative) -> list[list[str | None]]:
         log = self.before(cut)
         rows = log.user_rows(users)
         out = np.full((len(users), K), None, dtype=object)
         known = rows >= 0
-        if not known.any():
-            return out
-        retrieval = self.model.retrieval
-        words = self.snapshot.review_words
-        collaborative = cached_collaborative(self.cache / "gates", log, cut, retrieval, words)
-        aggregates = LogAggregates.of(self.snapshot.catalog, log, cut, retrieval, collaborative, words)
-        recommender = Recommender(self.model, replace(self.snapshot, now=cut, **vars(aggregates)))
-        best = recommender.recommend(Histories.of_users(log, rows[known], cut), K).rows
-        valid = best >= 0
-        user, place = np.nonzero(valid)
-        out[np.flatnonzero(known)[user], place] = self.snapshot.catalog.ids[best[valid]]
-        return out
+        if known.any():
+            words = self.snapshot.review_words
+            aggregates = LogAggregates.of(self.snapshot.catalog, log, cut, self.model.retrieval, collaborative, words)
+            recommender = Recommender(self.model, replace(self.snapshot, now=cut, **vars(aggregates)))
+            best = recommender.recommend(Histories.of_users(log, rows[known], cut), K).rows
+            valid = best >= 0
+            user, place = np.nonzero(valid)
+            out[np.flatnonzero(known)[user], place] = self.snapshot.catalog.ids[best[valid]]
+        return out.tolist()
+
+    def collaborative(self, cut: int) -> Collaborative:
+        """Return the collaborative models of the log before a moment."""
+        return cached_collaborative(self.cache / "gates", self.before(cut), cut, self.model.retrieval, self.snapshot.review_words)
+
+    def collaborative_after(self, earlier: BundleUnderTest, cut: int, share: float) -> Collaborative:
+        """Return the same; those of an earlier bundle are carried over if no more than a share of the events has changed."""
+        if self.model.retrieval == earlier.model.retrieval:
+            one, other = (Tables(of.snapshot.catalog, of.before(cut), of.snapshot.review_words) for of in (earlier, self))
+            changes = Changes.between(one, other)
+            if changes.events <= share * len(one.log):
+                return earlier.collaborative(cut).carried_over(changes.rows, other.log, cut)
+        return self.collaborative(cut)
+
+
+def _read(path: Path) -> dict[str, list[list[str | None]]]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def ndcg_of_both(old: BundleUnderTest, new: BundleUnderTest, config: RefreshConfig) -> tuple[float, float] | None:
@@ -108,8 +150,9 @@ def ndcg_of_both(old: BundleUnderTest, new: BundleUnderTest, config: RefreshConf
     users = log.user_ids[ground_truth.users].tolist()
     place = {item: row for row, item in enumerate(old.ids)}
     scores = []
-    for bundle in (old, new):
-        lists = bundle.lists(users, cut)
+    fits = ((old, lambda: old.collaborative(cut)), (new, lambda: new.collaborative_after(old, cut, config.refit_share)))
+    for bundle, fit in fits:
+        lists = bundle.lists(users, cut, fit)
         # Items that only the new bundle has are misses.
         rows = np.array([[place.get(item, -1) if item is not None else -1 for item in row] for row in lists], dtype=np.int64)
         scores.append(float(np.nanmean(ndcg(rows, ground_truth.bought, K))))

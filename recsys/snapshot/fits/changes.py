@@ -108,7 +108,9 @@ def _changed_reviews(before: ReviewWords | None, after: ReviewWords | None, plac
 
 def _unmatched(signed: pl.DataFrame) -> int:
     """Return how many rows find no equal one of the other sign."""
-    return int(signed.group_by(pl.exclude("sign")).agg(pl.col("sign").sum().abs())["sign"].sum())
+    # By a hash of 64 bits: grouping by all columns takes four times as long, and two of ten million rows share one once in 400,000 logs.
+    keys = pl.DataFrame({"key": signed.drop("sign").hash_rows(), "sign": signed["sign"]})
+    return int(keys.group_by("key").agg(pl.col("sign").sum().abs())["sign"].sum())
 
 
 def _changed_items(before: pl.DataFrame, after: pl.DataFrame) -> int:

@@ -81,6 +81,7 @@ def test_a_bundle_is_what_it_would_be_had_the_user_never_been_there(spare: Place
     workspace = spare.workspace
     erase(workspace, USER)
     rewritten = Bundle.open(workspace.bundles)
+    assert rewritten.manifest.about["fits"] == {}, "nothing that was fitted with the user is carried over"
     refresh(workspace, spare.settings)
     built = Bundle.open(workspace.bundles)
     assert built.id != rewritten.id, "its inputs are other ones, and the refresh must not take it for its own"
