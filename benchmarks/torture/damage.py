@@ -1,4 +1,7 @@
-"""Damages every file of a bundle, and CURRENT: each is refused in one line, and a rollback restores answers."""
+"""Damages every file of a bundle, and CURRENT: each is refused in one line, and a rollback restores answers.
+
+Damage of a file that two bundles share is told of both.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ WAYS = ("flip", "zero", "cut", "extend", "swap")
 
 
 def damage(path: Path, way: str, other: Path, rng: random.Random) -> bool:
-    """Damage a file; return False if the file stays as it is."""
+    """Damage a file, but none that shares its bytes; return False if it stays as it is."""
     content = bytearray(path.read_bytes())
     before = bytes(content)
     place = rng.randrange(max(len(content), 1))
@@ -35,8 +38,25 @@ def damage(path: Path, way: str, other: Path, rng: random.Random) -> bool:
         content += rng.randbytes(9)
     elif way == "swap" and other.is_file():
         content = bytearray(other.read_bytes())
-    path.write_bytes(content)
+    replace(path, content)
     return bytes(content) != before
+
+
+def replace(path: Path, content: bytes | bytearray) -> None:
+    """Put another file in the place of one that bundles may share."""
+    path.unlink()
+    path.write_bytes(content)
+
+
+def told_of_both(shop: Small, path: Path, ids: tuple[str, str]) -> None:
+    """Damage a file that two bundles share, and check that verify names both."""
+    content = path.read_bytes()
+    try:
+        path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+        problems = check_all(shop.workspace.bundles)[1]
+        assert all(any(bundle_id in problem for problem in problems) for bundle_id in ids), problems
+    finally:
+        path.write_bytes(content)
 
 
 def refused(shop: Small) -> None:
@@ -60,6 +80,12 @@ def main() -> None:
         new = current_id(shop.workspace.bundles)
         bundles = shop.workspace.bundles
         names = sorted(str(path.relative_to(bundles / new)) for path in (bundles / new).rglob("*") if path.is_file())
+        for path in sorted(
+            path for path in (bundles / new).rglob("*") if path.is_file() and path.stat().st_nlink > 1 and path.stat().st_size
+        ):
+            runs += 1
+            failures += not tried(f"shared {path.name}", lambda: told_of_both(shop, path, (old, new)))  # noqa: B023
+        wanted += runs
         for number in range(100 * wanted):
             if runs == wanted:
                 break
@@ -70,7 +96,7 @@ def main() -> None:
                 failures += not tried(f"{way} {path.name}", lambda: refused(shop))
                 if runs % 50 == 0:
                     failures += not tried("rollback", lambda: rolled_back(shop, old, new))
-            path.write_bytes(content)
+            replace(path, content)
         for stale in (b"", b"\0" * 40, b"20200101T000000000000Z-000000000000\n", new.encode()[:-1], b"../" + new.encode()):
             (bundles / CURRENT).write_bytes(stale)
             runs += 1

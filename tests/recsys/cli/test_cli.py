@@ -244,8 +244,8 @@ def test_verify_and_rollback(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     first, second = (publish(bundles, {"a": content}, {}) for content in (b"1", b"2"))
     assert run([*line, "verify"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"bundle {second} is whole: 1 files, 0.0 MiB, in use",
-        f"bundle {first} is whole: 1 files, 0.0 MiB",
+        f"bundle {second} is whole: 1 files, 0.0 MiB, 0.0 MiB of the disk added, in use",
+        f"bundle {first} is whole: 1 files, 0.0 MiB, 0.0 MiB of the disk added",
     ]
     (bundles / second / "a").write_bytes(b"3")
     assert run([*line, "verify"]) == 1

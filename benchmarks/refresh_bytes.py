@@ -1,0 +1,132 @@
+"""Bytes that a refresh writes into bundles/, over the bytes of the bundle that it publishes.
+
+    python -m benchmarks.refresh_bytes [--workspace DIR]
+
+The workspace's bundle in use is built again upon itself: with nothing changed but a setting of the index, with the titles of 1% of its
+distinct texts changed, and with one more event. The log and the catalogue are those of the workspace's tables before the evaluation's cut,
+as `recsys demo` publishes them, so that a demo's workspace is measured without a training. Two further rows say what would be written if
+only whole files were shared, or blocks of 64 KiB at fixed places. The last row is of a chain: rows of a made array change by 1% again and
+again, and parts with too many dead bytes are written whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from benchmarks.paired import say
+from features.data.catalog import Catalog
+from features.text.template import item_texts
+from recsys.artifacts.bundle import Bundle
+from recsys.artifacts.check import added_bytes
+from recsys.artifacts.publish import publish
+from recsys.offline.evaluate import evaluation_cut
+from recsys.refresh.build import build, current_model
+from recsys.settings.settings import Settings
+from recsys.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from features.data.interactions import Interactions
+
+SHARE, TARGET, BLOCK = 0.01, 0.05, 1 << 16
+ROWS, WIDTH, CHAIN = 20_000, 128, 100
+
+
+def changed(catalog: Catalog) -> Catalog:
+    """Return the catalogue with other titles of 1% of the distinct texts."""
+    texts = pl.DataFrame({"text": item_texts(catalog)})["text"]
+    hit = texts.is_in(texts.unique().sort().sample(fraction=SHARE, seed=1).implode())
+    title = pl.when(hit).then(pl.col("title") + " no. 1").otherwise("title")
+    return Catalog.from_frame(catalog.frame.with_columns(title=title))
+
+
+def one_more(log: Interactions) -> Interactions:
+    """Return the log with one event of a user in its middle twice."""
+    place = len(log) // 3
+    twice = np.insert(np.arange(len(log)), place, place)
+    columns = {
+        name: column[twice]
+        for name in ("user", "item", "time", "event", "weight", "price", "value", "calendar")
+        if (column := getattr(log, name)) is not None
+    }
+    return replace(log, **columns)
+
+
+def rewritten(bundles: Path, old: str, new: str) -> tuple[int, int]:
+    """Return the bytes of the files that differ between two bundles, and those of their blocks of 64 KiB that differ."""
+    before, after = Bundle.open(bundles, old), Bundle.open(bundles, new)
+    files = blocks = 0
+    for name, entry in after.manifest.files.items():
+        if before.manifest.files.get(name) == entry:
+            continue
+        files += entry.size
+        content = after.read(name)
+        was = before.read(name) if name in before.manifest.files else b""
+        parts = range(0, len(content), BLOCK)
+        blocks += sum(len(content[at : at + BLOCK]) for at in parts if content[at : at + BLOCK] != was[at : at + BLOCK])
+    return files, blocks
+
+
+def measured(workspace: Workspace, name: str, catalog: Catalog, log: Interactions) -> None:
+    """Build upon the bundle in use, and print what was written."""
+    settings = Settings.model_validate({"bundles": {"keep": 9}})
+    old = Bundle.open(workspace.bundles).id
+    build(workspace, settings, current_model(workspace, settings), catalog, log)
+    bundle = Bundle.open(workspace.bundles)
+    size = bundle.manifest.size
+    files, blocks = rewritten(workspace.bundles, old, bundle.id)
+    mib = {"bundle_mib": round(size / 2**20, 1), "written_mib": round(added_bytes(workspace.bundles)[bundle.id] / 2**20, 2)}
+    say(f"bytes_{name}", [added_bytes(workspace.bundles)[bundle.id] / size], TARGET, None, better="lower", **mib)
+    say(f"bytes_{name}_whole_files", [files / size], None, None, better="lower")
+    say(f"bytes_{name}_blocks", [blocks / size], None, None, better="lower")
+
+
+def chain(folder: Path) -> None:
+    """Change 1% of the rows of an array again and again, and print the mean and the most that a publish wrote."""
+    rng = np.random.default_rng(0)
+    rows, written, n = rng.standard_normal((ROWS, WIDTH)).astype(np.float32), [], int(ROWS * SHARE)
+    for _ in range(CHAIN + 1):
+        bundle_id = publish(folder, {"rows": rows.tobytes()}, {}, 3)
+        written.append(added_bytes(folder)[bundle_id] / rows.nbytes)
+        left = np.delete(rows, rng.choice(ROWS, n, replace=False), axis=0)
+        rows = np.insert(left, rng.integers(0, len(left), n), rng.standard_normal((n, WIDTH)).astype(np.float32), axis=0)
+    disk = sum(added_bytes(folder).values()) / rows.nbytes
+    say(
+        "bytes_chain_of_changes_mean",
+        [float(np.mean(written[1:]))],
+        TARGET,
+        None,
+        better="lower",
+        most=round(max(written[1:]), 3),
+        disk=round(disk, 2),
+    )
+
+
+def main() -> None:
+    """Print the rows."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--workspace", type=Path, default=Path("workspace"))
+    given = Workspace(parser.parse_args().workspace)
+    with tempfile.TemporaryDirectory(prefix="refresh-bytes-") as name:
+        chain(Path(name) / "chain")
+        workspace = Workspace(Path(name) / "workspace")
+        for folder in ("data", "models", "bundles", "cache"):
+            shutil.copytree(given.root / folder, workspace.root / folder)
+        settings = Settings()
+        catalog, log = workspace.load(settings.events)
+        log = log.between(None, evaluation_cut(log))
+        build(workspace, settings, current_model(workspace, settings), catalog, log)  # as the next ones are built
+        texts = changed(catalog)
+        measured(workspace, "one_percent_of_texts", texts, log)
+        measured(workspace, "one_event", texts, one_more(log))
+
+
+if __name__ == "__main__":
+    main()
