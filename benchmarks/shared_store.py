@@ -44,6 +44,7 @@ def in_use(workspace: Workspace) -> int:
 def main(source: Path) -> None:
     """Print a row for each publishing and each fetch."""
     os.environ |= CREDENTIALS
+    total = 0
     with tempfile.TemporaryDirectory(prefix="shared-store-") as name, s3_server() as server:
         new_bucket(server, "bucket")
         settings = Settings(storage=StorageConfig(url="s3://bucket/shop", endpoint=server.endpoint))

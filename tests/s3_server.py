@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from moto.server import ThreadedMotoServer
+from moto.server import ThreadedMotoServer  # pyright: ignore[reportAttributeAccessIssue]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -105,7 +105,7 @@ def publisher_recovers(publisher: Machine, reader: Machine, before: str | None) 
     assert current_id(reader.workspace.bundles) == publisher.there
 
 
-def reader_recovers(publisher: Machine, reader: Machine, before: str) -> None:
+def reader_recovers(publisher: Machine, reader: Machine, before: str | None) -> None:
     """Check the workspace after a reader died, and that its next fetch finishes."""
     assert current_id(reader.workspace.bundles) in (before, publisher.there)
     reader_is_whole(reader)

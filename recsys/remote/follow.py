@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
+import os
 import signal
 import threading
-from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from recsys.workspace.workspace import Workspace
 
 _log = logging.getLogger(__name__)
+NICE = 10  # below the processes that answer: a fetch reads every byte of a bundle twice
 
 
 def follow(workspace: Workspace, settings: Settings, seconds: float, pause: Callable[[float], object] | None = None) -> None:
@@ -56,7 +58,7 @@ def follow(workspace: Workspace, settings: Settings, seconds: float, pause: Call
             return
 
 
-@contextmanager
+@contextlib.contextmanager
 def following(workspace: Workspace, settings: Settings) -> Iterator[None]:
     """Fetch before a service begins, and from then on in a process of its own, if the settings name a shared store.
 
@@ -87,6 +89,8 @@ def following(workspace: Workspace, settings: Settings) -> Iterator[None]:
 def _follow_parent(workspace: Workspace, settings: Settings) -> None:
     """Follow the store until the process that started this one ends, however it ends."""
     prepare_environment()
+    with contextlib.suppress(OSError):
+        os.nice(NICE)
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("recsys").setLevel(logging.INFO)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the parent ends this process

@@ -7,6 +7,8 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from filelock import FileLock, Timeout
+
 from features.errors import StorageError
 from features.ingest.erased_users import ErasedUsers
 from features.progress import silent
@@ -107,6 +109,14 @@ class _Pull:
 
     def run(self, changed: dict[PartName, LocalPart]) -> Pulled:
         """Fetch all parts that have changed, then bring them into use."""
+        self.workspace.cache.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.workspace.cache / ".pull.lock", timeout=0):
+                return self._fetched(changed)
+        except Timeout:
+            raise StorageError(f"another pull is at work in {self.workspace.root}: wait until it is done") from None
+
+    def _fetched(self, changed: dict[PartName, LocalPart]) -> Pulled:
         # The next try takes over what this one has fetched. The folder is on the disk of the workspace, so that files can be renamed.
         folder = self.workspace.cache / "pull"
         objects = folder / "objects"

@@ -131,9 +131,11 @@ class _Push:
         step = InStep.read(self.workspace.in_step, self.store.url)
         local = local_parts(self.workspace, self.keep)
         here = {name: version for name, part in local.items() if (version := part.in_use()) is not None}
+        if not here:
+            raise DataError(f"nothing is in use in {self.workspace.root} that could be published: run `recsys ingest` first")
         standing = compare(here, there, step, replace=self.options.replace)
         check(standing, self.store.url)
-        behind = tuple(name for name in here if standing[name] == "behind")
+        behind = tuple(name for name, one in standing.items() if one == "behind")
         publish = tuple(name for name in here if standing[name] == "new" or (self.options.everything and name not in behind))
         if not publish and not (self.options.clean and there is not None and self._unnamed(there)):
             if there is not None and not behind:
@@ -206,7 +208,10 @@ def compare(here: Mapping[PartName, str], there: Published | None, step: InStep,
     replace : whether what is newer in the store gives way. The list of erased users never does: they would come back.
     """
     standing: dict[PartName, Standing] = {}
-    for name, version in here.items():
+    for name in PartName:
+        version = here.get(name)
+        if version is None and (name is not PartName.ERASED or there is None or name not in there.parts):
+            continue
         theirs, agreed = None if there is None else there.in_use(name), step.parts.get(name)
         if theirs == version:
             standing[name] = "same"

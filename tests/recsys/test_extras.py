@@ -160,7 +160,7 @@ def test_every_library_of_an_extra_is_known_to_the_message() -> None:
     named = {canonicalize_name(name) for module in EXTRA_OF for name in owners.get(module, [])}
     wanted = {
         canonicalize_name(Requirement(text).name)
-        for extra in ("train", "serve", "mcp", "oidc", "tune", "track", "postgres")
+        for extra in ("train", "serve", "mcp", "oidc", "tune", "track", "postgres", "s3")
         for text in EXTRAS[extra]
     }
     installed = {canonicalize_name(name) for names in owners.values() for name in names}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from features.errors import DataError, RecsysError, StorageError
 from features.ingest import table_versions
@@ -383,8 +384,10 @@ def test_erasures_on_two_machines_are_joined(publisher: Machine, machine: Make) 
     assert ErasedUsers.read(publisher.workspace.erased) == joined.done()
 
 
-def test_what_was_published_before_an_erasure_elsewhere_is_not_published_after_it(publisher: Machine, machine: Make) -> None:
-    publisher.erase("user-01")
+@pytest.mark.parametrize("users", [[], ["user-01"]], ids=["first", "second"])
+def test_what_was_made_before_an_erasure_elsewhere_is_not_published_after_it(publisher: Machine, machine: Make, users: list[str]) -> None:
+    if users:
+        publisher.erase(*users)
     publisher.push()
     other = machine("other")
     other.pull()
@@ -405,6 +408,20 @@ def test_lists_of_erased_users_that_began_apart_are_not_mixed(publisher: Machine
     with pytest.raises(StorageError, match="was begun apart from"):
         other.pull()
     assert ErasedUsers.read(other.workspace.erased).has("user-02")
+
+
+def test_one_pull_at_a_time(publisher: Machine, machine: Make) -> None:
+    publisher.push()
+    reader = machine("reader")
+    reader.workspace.cache.mkdir(parents=True)
+    with FileLock(reader.workspace.cache / ".pull.lock"), pytest.raises(StorageError, match="another pull is at work"):
+        reader.pull()
+    reader.pull()
+
+
+def test_an_empty_workspace_has_nothing_to_publish(machine: Make) -> None:
+    with pytest.raises(DataError, match="run `recsys ingest` first"):
+        machine("empty").push()
 
 
 def test_an_empty_store_says_what_to_do(machine: Make) -> None:
