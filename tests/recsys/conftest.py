@@ -102,7 +102,7 @@ class FakeShop:
         if self.error:
             raise self.error
 
-    def train(self, until, *, preset, device, random_state, warm_start) -> str:
+    def train(self, until, *, preset, device, random_state, warm_start, cluster=None) -> str:
         self._note("train", self.root, until, preset, device, random_state, warm_start)
         return "trained"
 
