@@ -8,17 +8,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
 from features.data.log.rows import INTERACTION_COLUMNS
+from features.ingest import partitions
+from features.ingest.partitions import of_partition
+from features.ingest.table_store import load_source
+from features.ingest.table_versions import in_use, log_files
 from recsys.recommend import open
 from recsys.recommend.recent_events import recent_histories
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
 from recsys.refresh.refresh import refresh
 from recsys.settings.events import EventWeights
-from recsys.workspace.event_rules import merge
+from recsys.workspace.event_rules import SourceFacts, merge
 from recsys.workspace.events import Event, EventStore
 from tests.recsys.conftest import Place
 
@@ -84,6 +89,46 @@ NEXT = (TOMORROW, 1.0)
 )
 def test_what_counts(tmp_path: Path, rows: list[Any], events: list[Event], rule: dict[str, Any], expected: Any) -> None:
     assert merged(tmp_path, source(*rows), events, **rule) == expected
+
+
+@pytest.mark.parametrize("rule", ["source", "service", "both"])
+def test_partitions_are_merged_as_the_whole_log_is(tmp_path: Path, rule: str) -> None:
+    users, items = [f"user-{number:02}" for number in range(12)], ["sku-07", "sku-08"]
+    log = pl.DataFrame(
+        [
+            (users[n % 12], items[n % 2], NIGHT + timedelta(days=n % 5), "purchase", 1.0 + n % 2, None, f"id-{n}" if n % 9 == 0 else None)
+            for n in range(60)
+        ],
+        schema=INTERACTION_COLUMNS,
+        orient="row",
+    )
+    store = EventStore(tmp_path / "events.sqlite")
+    when = [NOON + timedelta(days=n % 6 - 1, hours=n % 7) for n in range(40)]
+    store.add([Event(users[n % 11], items[n % 2], "purchase", seconds(when[n]), None, None, f"id-{n}" * (n % 5 == 0)) for n in range(40)])
+    events, config = store.frame(), EventWeights.model_validate({"same_day": rule})
+    whole = merge(log, events, config)
+    facts = SourceFacts.of(log.lazy(), events, config)
+    parts = [merge(of_partition(log, part, 4), of_partition(events, part, 4), config, facts) for part in range(4)]
+    columns = list(INTERACTION_COLUMNS)
+    assert pl.concat([part.log for part in parts]).sort(columns).equals(whole.log.sort(columns))
+    assert sorted(number for part in parts for number in part.spent) == sorted(whole.spent)
+    assert len(log) < len(whole.log) < len(log) + len(events)
+
+
+def test_a_workspace_with_partitions_loads_and_prunes_as_one_without(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = spare.workspace.events
+    events.add([Event("user-01", "sku-07", "purchase", seconds(NOON)), Event("new", "sku-07", "purchase", seconds(EVENING))])
+    whole = spare.workspace.load()[1]
+    monkeypatch.setattr(partitions, "ROWS_A_GIB", 20)
+    spare.workspace.ingest(load_source(spare.workspace.data))
+    assert len(log_files(in_use(spare.workspace.data))) > 2
+    parted = spare.workspace.load()[1]
+    assert parted.user_ids.tolist() == whole.user_ids.tolist()
+    for name in ("user", "item", "time", "event", "weight", "price"):
+        np.testing.assert_array_equal(getattr(parted, name), getattr(whole, name))
+    export(spare, "user-01,sku-07,2024-07-20,purchase,1,3.25", "user-01,sku-07,2024-07-24,purchase,1,3.25")
+    spare.workspace.ingest(load_source(spare.workspace.data))
+    assert spare.workspace.prune_events(spare.settings.events) == 1
 
 
 def bought(place: Place, user: str) -> list[str]:
