@@ -16,7 +16,6 @@ from recsys.moments import end_of_training
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from narwhals.typing import IntoDataFrame
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from recsys.apps.search.pipeline import Search
     from recsys.apps.search.request import SearchOptions
     from recsys.apps.storefront.pipeline import Storefront
-    from recsys.compute.ray import RayCluster
+    from recsys.compute.job import Cluster
     from recsys.privacy.erasure import Erased
     from recsys.recommend.answers import Answer
     from recsys.recommend.pipeline import Recommender
@@ -145,6 +144,7 @@ class Shop:
         device: Device = "auto",
         random_state: int = 0,
         warm_start: bool | None = None,
+        cluster: Cluster | None = None,
     ) -> str:
         """Train the models, unless some of the same data, settings and seed exist. Returns one line: the model, and where its card is.
 
@@ -156,26 +156,28 @@ class Shop:
         preset : `quick` for two cores, `full` for a GPU or a night.
         random_state : the same value and data give the same model on one machine.
         warm_start : whether to go on from the last model where that may be done; None takes `continual.enabled`.
+        cluster : encodes the catalogue in place of this process, see `recsys.compute.ray.open_cluster`.
         """
         from recsys.training.find_or_train import train
         from recsys.training.options import TrainOptions
 
-        return train(self.workspace, self.settings, TrainOptions(end_of_training(until), preset, device, random_state, warm_start))
+        options = TrainOptions(end_of_training(until), preset, device, random_state, warm_start, cluster=cluster)
+        return train(self.workspace, self.settings, options)
 
-    def build_index(self, *, device: Device = "auto", cluster: str | None = None) -> str:
-        """Encode the catalogue, here or on a `cluster` (local, or an address); publish it and its index. Returns one line."""
+    def build_index(self, *, device: Device = "auto", cluster: Cluster | None = None) -> str:
+        """Encode the catalogue, here or on a cluster, build the index, and publish both with the model as one bundle. Returns one line."""
         from recsys.refresh.build import build_index
 
-        with self._spread(cluster) as workers:
-            return build_index(self.workspace, self.settings, device, workers)
+        self._close()
+        return build_index(self.workspace, self.settings, device, cluster)
 
-    def refresh(self, *, device: Device = "auto", cluster: str | None = None) -> Refreshed:
+    def refresh(self, *, device: Device = "auto", cluster: Cluster | None = None) -> Refreshed:
         """Read the sources again, and publish; raises RefusedError where a quality gate did not pass: the bundle in use stays."""
         from recsys.apps.watches import WATCHES
         from recsys.refresh.refresh import refresh
 
-        with self._spread(cluster) as workers:
-            return refresh(self.workspace, self.settings, device, WATCHES, workers)
+        self._close()
+        return refresh(self.workspace, self.settings, device, WATCHES, cluster)
 
     @cached_property
     def recommender(self) -> Recommender:
@@ -219,13 +221,6 @@ class Shop:
 
         return open_assistant(self.searcher, self.settings.assistant, self.workspace.conversations)
 
-    def _spread(self, address: str | None) -> AbstractContextManager[RayCluster | None]:
-        """Forget the open recommender, and have a cluster for what takes its place."""
-        from recsys.compute.ray import open_cluster
-
-        self._close()
-        return open_cluster(address, self.settings.cluster, self.workspace.cache)
-
     def _close(self) -> None:
         """Forget the open recommender, so that the next call opens the bundle in use."""
         for name in ("recommender", "searcher", "reviews", "customers", "assistant", "storefront"):
@@ -248,9 +243,7 @@ class Shop:
         A frame with user_id, item_id, rank, probability and reason, best first. Users without history get what is
         popular, and the reason says so. probability is null where no trained model ranked the list.
 
-        Raises
-        ------
-        DataError: an item id or a category is unknown. TypeError: an option is unknown.
+        Raises DataError where an item id or a category is unknown.
         """
         from recsys.recommend.request import RecommendOptions
 
@@ -282,9 +275,7 @@ class Shop:
         -------
         A frame with item_id, title, rank, score, probability and reason, best first. `search_answers` also says how the query was read.
 
-        Raises
-        ------
-        DataError: the text is empty or too long, or an item id, a brand, a category or an aspect is unknown. TypeError: an option is.
+        Raises DataError where the text is empty or too long, or an item id, a brand, a category or an aspect is unknown.
         """
         from recsys.apps.search.request import SearchOptions, checked_text
 

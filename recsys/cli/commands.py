@@ -117,14 +117,17 @@ def train(
         bool | None,
         typer.Option("--continue/--from-scratch", help="Go on from the last model, or begin from nothing. Default: continual.enabled."),
     ] = None,
+    cluster: Spread = None,
 ) -> None:
     """Train the models on what was ingested.
 
     Text and user towers, collaborative models, cross-encoder, gradient-boosted ranker and calibration; by default on the whole log.
     --continue costs a part of that and is for a schedule: see docs/refresh.md.
     """
-    shop = state_of(context).shop
-    typer.echo(shop.train(until, preset=preset, device=device, random_state=seed, warm_start=warm_start))
+    state = state_of(context)
+    with state.on_cluster(cluster) as workers:
+        told = state.shop.train(until, preset=preset, device=device, random_state=seed, warm_start=warm_start, cluster=workers)
+    typer.echo(told)
 
 
 def build_index(
@@ -137,7 +140,10 @@ def build_index(
     Encodes the catalogue, builds the index, and publishes both with the model as one bundle.
     Without a trained model, the text encoder is used as it is.
     """
-    typer.echo(state_of(context).shop.build_index(device=device, cluster=cluster))
+    state = state_of(context)
+    with state.on_cluster(cluster) as workers:
+        told = state.shop.build_index(device=device, cluster=workers)
+    typer.echo(told)
 
 
 def refresh(
@@ -157,14 +163,14 @@ def refresh(
     See docs/refresh.md.
     """
     state = state_of(context)
-    if every is not None:
-        from recsys.apps.watches import WATCHES
-        from recsys.refresh.refresh import refresh_every
+    with state.on_cluster(cluster) as workers:
+        if every is not None:
+            from recsys.apps.watches import WATCHES
+            from recsys.refresh.refresh import refresh_every
 
-        with state.on_cluster(cluster) as spread:
-            refresh_every(state.workspace, state.settings, every, typer.echo, device, WATCHES, spread)
-        return
-    done = state.shop.refresh(device=device, cluster=cluster)
+            refresh_every(state.workspace, state.settings, every, typer.echo, device, WATCHES, workers)
+            return
+        done = state.shop.refresh(device=device, cluster=workers)
     typer.echo(done)
     if done.alerts or done.surges:
         raise typer.Exit(3)
@@ -248,9 +254,9 @@ def _recommend_to_file(state: State, options: RecommendOptions, users_file: Path
     else:
         from recsys.cli.list_shards import write_lists
 
-        with state.on_cluster(cluster) as spread:
-            assert spread is not None
-            rows = write_lists(spread, state, options, users, out)
+        with state.on_cluster(cluster) as workers:
+            assert workers is not None
+            rows = write_lists(workers, state, options, users, out)
     typer.echo(f"{len(users):,} users, {rows:,} rows in {out}")
 
 

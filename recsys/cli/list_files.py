@@ -233,16 +233,22 @@ def _join_csv(parts: Sequence[Path], path: Path) -> int:
 
 
 def _join_jsonl(parts: Sequence[Path], path: Path) -> int:
+    count = 0
     with path.open("wb") as file:
-        return sum(bool(file.write(row)) for part in parts for row in part.open("rb"))
+        for part in parts:
+            with part.open("rb") as rows:
+                count += sum(bool(file.write(row)) for row in rows)
+    return count
 
 
 def _join_parquet(parts: Sequence[Path], path: Path) -> int:
-    tables = [pq.ParquetFile(part) for part in parts]
-    with pq.ParquetWriter(path, tables[0].schema_arrow) as writer:
-        for table in tables:
-            writer.write_table(table.read())
-    return sum(table.metadata.num_rows for table in tables)
+    count = 0
+    with pq.ParquetWriter(path, LISTS) as writer:
+        for part in parts:
+            table = pq.read_table(part, schema=LISTS)
+            writer.write_table(table)
+            count += table.num_rows
+    return count
 
 
 def _text(path: Path) -> IO[str]:

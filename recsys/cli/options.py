@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -56,6 +57,8 @@ class State:
 
     def on_cluster(self, address: str | None) -> AbstractContextManager[Cluster | None]:
         """Have the cluster of the option `--cluster` until the context ends. Raises ClusterError where nothing answers."""
+        if address is None:
+            return nullcontext()
         from recsys.compute.ray import open_cluster
 
         return open_cluster(address, self.settings.cluster, self.workspace.cache)

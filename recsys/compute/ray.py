@@ -36,6 +36,7 @@ _ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0"}
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 # Workers get as much of the machine as this process would; Ray gives them the lowest priority but four, and another program starves them.
 _PRIORITY = {"RAY_worker_niceness": "0"}
+_FOLDER = "recsys-ray-"
 _GONE = 15  # seconds after which this process gives up a head that has died; Ray waits a minute
 _WORDS = " ".join(f"{name}={value}" for name, value in _LOOPBACK.items())
 _log = logging.getLogger(__name__)
@@ -162,7 +163,8 @@ def _started(config: ClusterConfig) -> Iterator[None]:
     import ray
 
     # Sockets lie in it, whose paths may have 107 characters: a workspace's may be too long.
-    folder = tempfile.mkdtemp(prefix="recsys-ray-")
+    _remove_abandoned()
+    folder = tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-")
     try:
         ray.init(
             address="local",
@@ -181,6 +183,18 @@ def _started(config: ClusterConfig) -> Iterator[None]:
     finally:
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned() -> None:
+    """Remove the folders of processes that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        pid = folder.name.removeprefix(_FOLDER).split("-")[0]
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (ValueError, OSError):  # of another user
+            continue
 
 
 @contextmanager

@@ -84,6 +84,34 @@ class ClusterEncoder:
         self.job.remove()
 
 
+def spread_states(cluster: Cluster, encoder: TextEncoder, texts: Sequence[str], cache: Path, progress: Progress) -> None:
+    """Have the token states of texts in the cache, where `features.text.state_cache.cached_states` finds them."""
+    from features.text.state_cache import PART
+
+    files = in_folder("encoder", encoder.to_files())
+    model = cache / FOLDER / f"model-{digest(files)}"
+    if not model.is_dir():
+        write_files(model, files)
+    job = Job("encoding texts", open_states, {"model": str(model), "cache": str(cache), "device": encoder.device.type}, cache, ".done")
+    results(cluster, job, cut(texts, PART), progress)
+    job.remove()
+
+
+def open_states(model: str, cache: str, device: Device) -> Callable[[Sequence[str], Path], None]:
+    """Read an encoder; return the function that puts the token states of a shard of texts into the cache, and an empty file."""
+    from features.text.encoder import TextEncoder
+    from features.text.state_cache import cached_states
+    from recsys.settings.presets import find_device
+
+    encoder = TextEncoder.from_files(Subfolder(read_files(Path(model)), "encoder")).to(find_device(device))
+
+    def keep(texts: Sequence[str], path: Path) -> None:
+        cached_states(encoder, texts, Path(cache))
+        path.touch()
+
+    return keep
+
+
 def open_encoder(model: str, cache: str, device: Device) -> Callable[[Sequence[str], Path], None]:
     """Read the text sides of a model; return the function that encodes a shard of texts into a file of both kinds of vectors."""
     from features.text.encoder import TextEncoder

@@ -86,7 +86,7 @@ class TrainingPlan:
         key = training_key(settings, options.seed, data, until)
         windows = Windows.plan(log, until)
         job = TrainingJob(catalog, log, windows, settings, options.seed, queries, reviews, options.watch, terminal_progress, polarities)
-        return cls(job, until, device, key)
+        return cls(replace(job, cluster=options.cluster), until, device, key)
 
     def find(self, store: Path, *, continued: bool = False) -> Bundle | None:
         """Return the plan's model in a store; None if there is none or a user in its data has been erased since.

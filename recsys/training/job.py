@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from features.text.token_states import ItemTokens
     from ranking.cross_encoder.trainer import TrainingPairs
     from recsys.artifacts.ranking import Ranking
+    from recsys.compute.job import Cluster
     from recsys.settings.settings import Settings
     from recsys.training.windows import Window, Windows
 
@@ -66,6 +67,7 @@ class TrainingJob:
     watch : called with the ranking and the data that it was fitted on.
     progress : reports the long stages.
     on_epoch : told how the towers stand after each epoch.
+    cluster : encodes the catalogue in place of this process.
     """
 
     catalog: Catalog
@@ -79,6 +81,7 @@ class TrainingJob:
     progress: Progress = silent
     polarities: Polarities | None = None
     on_epoch: EpochWatch = unwatched
+    cluster: Cluster | None = None
 
     @cached_property
     def review_words(self) -> ReviewWords | None:

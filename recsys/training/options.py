@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from features.data.queries import Queries
     from features.data.reviews import Reviews
     from recsys.artifacts.ranking import Ranking
+    from recsys.compute.job import Cluster
     from recsys.settings.names import Device, Preset
     from recsys.training.job import RankingData
 
@@ -26,6 +27,7 @@ class TrainOptions:
     warm_start : whether to go on from the workspace's model where that may be done; None takes `continual.enabled`.
     queries, reviews : the shop's search log and reviews; None for a shop without them.
     watch : called with a fitted ranking and the data that it was fitted on.
+    cluster : encodes the catalogue in place of this process; the model is the same.
     """
 
     until: datetime | None = None
@@ -36,3 +38,4 @@ class TrainOptions:
     queries: Queries | None = None
     reviews: Reviews | None = None
     watch: Callable[[RankingData, Ranking], None] | None = None
+    cluster: Cluster | None = None

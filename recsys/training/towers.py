@@ -16,6 +16,7 @@ from features.text.coverage import coverage
 from features.text.encoder import TextEncoder
 from features.text.state_cache import cached_states
 from recsys.settings.presets import affordable_tuning
+from recsys.snapshot.encode_shards import spread_states
 from recsys.training.pretraining import NO_STATES, ShopTexts, over_texts, pretrain
 from retrieval.query_tower.model import QueryTower
 from retrieval.topk import top_k
@@ -84,6 +85,8 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     encoder = TextEncoder.pretrained(settings.encoder).to(device)
     warn_of_unread_texts(job, encoder)
     first, text_of, distinct = job.distinct_texts
+    if job.cluster is not None:
+        spread_states(job.cluster, encoder, distinct, cache, job.progress)
     states = cached_states(encoder, distinct, cache, job.progress)
     tuning = tuning_of(settings.train, device)
     query_tower = QueryTower.upon(encoder).to(device)

@@ -102,15 +102,15 @@ class FakeShop:
         if self.error:
             raise self.error
 
-    def train(self, until, *, preset, device, random_state, warm_start) -> str:
+    def train(self, until, *, preset, device, random_state, warm_start, cluster=None) -> str:
         self._note("train", self.root, until, preset, device, random_state, warm_start)
         return "trained"
 
-    def build_index(self, *, device) -> str:
+    def build_index(self, *, device, cluster=None) -> str:
         self._note("build_index", self.root)
         return "published"
 
-    def refresh(self, *, device) -> Refreshed:
+    def refresh(self, *, device, cluster=None) -> Refreshed:
         self._note("refresh", self.root)
         return Refreshed("refreshed")
 
@@ -147,7 +147,8 @@ def fake_shop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeShop:
     fake = FakeShop()
     monkeypatch.setattr("recsys.shop.Shop", fake)
     monkeypatch.setattr(
-        "recsys.refresh.refresh.refresh", lambda workspace, settings, device, watch=None: fake(workspace, settings).refresh(device=device)
+        "recsys.refresh.refresh.refresh",
+        lambda workspace, settings, device, watch=None, cluster=None: fake(workspace, settings).refresh(device=device),
     )
     monkeypatch.chdir(tmp_path)
     return fake

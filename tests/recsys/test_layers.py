@@ -22,8 +22,8 @@ BELOW = {
 # Inside recsys, from left to right: a folder imports from folders to its left. `privacy` stands left of `training` and `refresh`, because
 # both finish an erasure that was interrupted.
 FOLDERS = (
-    *("settings", "compute", "tracking", "wording", "dialogue", "workspace", "artifacts", "snapshot", "privacy", "training", "recommend", "refresh"),
-    *("offline", "apps", "service", "cli", "docs_tools"),
+    *("settings", "compute", "tracking", "wording", "dialogue", "workspace", "artifacts", "snapshot", "privacy", "training", "recommend"),
+    *("refresh", "offline", "apps", "service", "cli", "docs_tools"),
 )
 # Inside recsys/apps, from left to right, by the same rule.
 APPS = ("reviews", "search", "assistant", "customers", "campaigns", "storefront")

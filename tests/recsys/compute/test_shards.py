@@ -11,6 +11,8 @@ import pytest
 
 import features.text.state_cache
 from features.data.catalog import Catalog
+from features.progress import silent
+from features.text.state_cache import cached_states
 from recsys.artifacts.model import Model
 from recsys.cli.list_files import write_answers
 from recsys.cli.list_shards import write_lists
@@ -18,6 +20,7 @@ from recsys.cli.options import State
 from recsys.compute.local import Processes
 from recsys.recommend.request import RecommendOptions
 from recsys.snapshot.encode import Encoded, EncodeOptions, encode_catalog
+from recsys.snapshot.encode_shards import spread_states
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +64,18 @@ def test_vectors_of_shards(catalog: Catalog, model: Model, tmp_path: Path, monke
     assert here.encoded == 300
     compute = tmp_path / "there" / "compute"
     assert [path.name[:6] for path in compute.iterdir()] == ["model-"], "the shards' files are gone"
+
+
+def test_token_states_for_a_training(catalog: Catalog, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features.text.state_cache, "PART", 64)
+    texts = catalog.frame["title"].to_list()
+    spread_states(Processes(), model.encoder, texts, tmp_path / "there", silent)
+    here = cached_states(model.encoder, texts, tmp_path / "here")
+    told: list[int] = []
+    monkeypatch.setattr(model.encoder, "token_states", lambda some, *_: told.append(len(some)))
+    there = cached_states(model.encoder, texts, tmp_path / "there")
+    assert told == [], "all states are there"
+    assert np.array_equal(here.states, there.states)
 
 
 def test_a_refresh_encodes_what_is_new(catalog: Catalog, model: Model, tmp_path: Path) -> None:

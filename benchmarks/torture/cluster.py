@@ -1,0 +1,178 @@
+"""Kills workers and the head of a local Ray while it encodes a catalogue and answers users.
+
+A killed worker is replaced, and the job ends as if nothing had happened. A killed head ends the program; the same call goes on from the
+shards that are there. Either way the result is what one process makes, and no shard is made twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import safetensors.numpy
+
+from benchmarks.cluster import made_catalog, on_ray
+from benchmarks.torture.outcome import report, run
+from benchmarks.torture.small import full, small, tried
+from recsys.artifacts.bundle import Bundle
+from recsys.artifacts.model import Model
+from recsys.cli.list_files import write_answers
+from recsys.cli.list_shards import write_lists
+from recsys.cli.options import State
+from recsys.compute.job import FOLDER
+from recsys.recommend.request import RecommendOptions
+from recsys.refresh.build import current_model
+from recsys.snapshot.encode import EncodeOptions, encode_catalog
+from recsys.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from recsys.compute.job import Cluster
+
+SHARDS = 24
+KILLS = 20
+TEXTS, USERS = SHARDS * 2_048, SHARDS * 1_024
+HEADS = ("gcs_server", "raylet")
+PATIENCE = 120  # seconds until a program whose head is dead must have ended
+
+
+@dataclass(frozen=True)
+class Place:
+    """A published shop; what is made of it lies in `folder`."""
+
+    folder: Path
+
+    @property
+    def workspace(self) -> Workspace:
+        """The shop's workspace."""
+        return Workspace(self.folder / "shop" / "workspace")
+
+    def encode(self, cluster: Cluster | None, cache: Path) -> bytes:
+        """Encode a made catalogue from nothing but what `cache` has; return the vectors."""
+        model = Model.from_files(Bundle.open(self.workspace.models).files)
+        encoded = encode_catalog(made_catalog(TEXTS), model, cache, options=EncodeOptions(device="cpu", cluster=cluster))
+        return encoded.vectors.vectors.tobytes() + encoded.search.vectors.tobytes()
+
+    def lists(self, cluster: Cluster | None, cache: Path) -> bytes:
+        """Answer users; return the file."""
+        state, users, out = State(self.workspace.root), [f"user-{number % 60:02}" for number in range(USERS)], cache / "lists.csv"
+        cache.mkdir(parents=True, exist_ok=True)
+        if cluster is None:
+            write_answers(state.shop.answers(RecommendOptions(), users), out)
+        else:
+            write_lists(cluster, state, RecommendOptions(), users, out)
+        return out.read_bytes()
+
+
+def made(place: Place, kind: str, cache: Path) -> set[Path]:
+    """Return the results of shards that are there."""
+    root = cache if kind == "encode" else place.workspace.cache
+    return {path for path in (root / FOLDER).glob("*/*") if path.suffix in (".safetensors", ".csv") and not path.name.startswith(".")}
+
+
+def descendants(process: psutil.Process, name: str) -> list[psutil.Process]:
+    """Return the processes below one whose command begins with a name."""
+    found = []
+    for child in process.children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if name in (child.cmdline() or [""])[0]:
+                found.append(child)
+    return found
+
+
+def kill_workers(place: Place, kind: str, cache: Path, ended: threading.Event, killed: list[int]) -> None:
+    """Kill a random worker whenever a shard was made since the last kill."""
+    rng, before = random.Random(0), 0
+    while len(killed) < KILLS and not ended.wait(0.05):
+        count = len(made(place, kind, cache))
+        workers = descendants(psutil.Process(), "ray::Worker.make")
+        if count > before and workers:
+            before = count
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim = rng.choice(workers)
+                victim.kill()
+                killed.append(victim.pid)
+
+
+def workers_die(place: Place, kind: str, wanted: bytes) -> int:
+    """Run a job whose workers are killed; return how many were, and check what it made."""
+    with tempfile.TemporaryDirectory() as name:
+        cache, ended, killed = Path(name), threading.Event(), list[int]()
+        killer = threading.Thread(target=kill_workers, args=(place, kind, cache, ended, killed))
+        killer.start()
+        try:
+            with on_ray(cache) as cluster:
+                assert getattr(place, kind)(cluster, cache) == wanted, "the result is another one"
+        finally:
+            ended.set()
+            killer.join()
+        check_once(cache)
+    return len(killed)
+
+
+def check_once(cache: Path) -> None:
+    """Check that no text lies in two files of token states."""
+    hashes = [row.tobytes() for path in cache.glob("states-*/*.safetensors") for row in safetensors.numpy.load_file(path)["hashes"]]
+    assert len(hashes) == len(set(hashes)), "a text was stored twice"
+
+
+def head_dies(place: Place, kind: str, wanted: bytes, kills: int) -> None:
+    """Kill the head in one program after the other, and let the last one end."""
+    with tempfile.TemporaryDirectory() as name:
+        cache = Path(name)
+        for number in range(kills):
+            before = made(place, kind, cache)
+            process = psutil.Popen(
+                [sys.executable, "-m", "benchmarks.torture.cluster", kind, place.folder, cache], stdout=subprocess.DEVNULL
+            )
+            while not made(place, kind, cache) - before:
+                assert process.poll() is None, "it ended before its head was killed"
+                time.sleep(0.05)
+            for head in descendants(process, HEADS[number % 2]):
+                head.kill()
+            assert process.wait(PATIENCE) != 0, "it ended as if all was well"
+            assert made(place, kind, cache) >= before, "results are lost"
+        with on_ray(cache) as cluster:
+            assert getattr(place, kind)(cluster, cache) == wanted, "the result is another one"
+        check_once(cache)
+
+
+@contextlib.contextmanager
+def published() -> Iterator[Place]:
+    """Have a small trained shop in a folder."""
+    with small(trained=True) as shop:
+        current_model(shop.workspace, shop.settings)
+        yield Place(shop.folder.parent)
+
+
+def main() -> None:
+    """Print a line for killed workers and one for killed heads, of each kind of work."""
+    heads = 20 if full() else 2
+    with published() as place:
+        for kind in ("encode", "lists"):
+            with tempfile.TemporaryDirectory() as name:
+                wanted = getattr(place, kind)(None, Path(name))
+            killed: list[int] = []
+            fine = tried(f"workers of {kind}", lambda: killed.append(workers_die(place, kind, wanted)))  # noqa: B023
+            report(f"kill_workers_{kind}", sum(killed), int(not fine), wanted=KILLS)
+            fine = tried(f"heads of {kind}", lambda: head_dies(place, kind, wanted, heads))  # noqa: B023
+            report(f"kill_head_{kind}", heads, int(not fine))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 4:
+        work: Callable[[Cluster | None, Path], bytes] = getattr(Place(Path(sys.argv[2])), sys.argv[1])
+        with on_ray(Path(sys.argv[3])) as here:
+            work(here, Path(sys.argv[3]))
+    else:
+        run(main)
