@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.paired import ROOT, as_users_have_it, say
-from retrieval.index import search_shards, shard_bounds
+from retrieval.index import merged, shard_bounds
 from retrieval.index_config import IndexConfig
 from retrieval.index_shard import IndexShard
 from retrieval.topk import top_k
@@ -64,17 +64,15 @@ def exact(path: Path, queries: np.ndarray) -> dict[str, np.ndarray]:
     """Return the best K rows of each query by case, int64 (QUERIES, K), from all scores, chunk by chunk."""
     vectors = np.load(path, mmap_mode="r")
     allowed = masks(len(vectors))
-    best = {name: (np.full((QUERIES, K), -1, dtype=np.int64), np.full((QUERIES, K), -np.inf, dtype=np.float32)) for name in allowed}
-    for begin in range(0, len(vectors), CHUNK):
+    starts = list(range(0, len(vectors), CHUNK))
+    best: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in allowed}
+    for begin in starts:
         scores = queries @ vectors[begin : begin + CHUNK].T
         for name, mask in allowed.items():
             some = np.arange(scores.shape[1]) if mask is None else np.flatnonzero(mask[begin : begin + CHUNK])
             columns, found = top_k(scores if mask is None else scores[:, some], K)
-            columns = np.where(columns >= 0, some[columns], -1)
-            rows, values = (np.concatenate(pair, axis=1) for pair in zip(best[name], (columns + begin, found), strict=True))
-            places, values = top_k(values, K)
-            best[name] = np.take_along_axis(rows, places, axis=1), values
-    return {name: rows for name, (rows, _) in best.items()}
+            best[name].append((np.where(columns >= 0, some[columns], -1), found))
+    return {name: merged(found, np.array([*starts, len(vectors)]), K)[0] for name, found in best.items()}
 
 
 class PeakMemory:
@@ -169,7 +167,7 @@ def measure(folder: Path, n: int, shards: int, config: IndexConfig, best: dict[s
     times = {name: sum(one[f"{name}_ms"] for one in steps["search"]) for name in best}
     for name, expected in best.items():
         lists = [(part[f"{name}_rows"], part[f"{name}_scores"]) for part in parts]
-        rows, _ = search_shards(lambda *_, lists=lists: lists, np.array(bounds), np.zeros((QUERIES, DIM)), K, None)
+        rows = merged(lists, np.array(bounds), K)[0]
         recalls = [len(np.intersect1d(a, b)) / K for a, b in zip(rows, expected, strict=True)]
         say(f"recall_{name}", recalls, RECALL, float(np.mean(recalls)), kept_is="mean recall@100", ms=round(times[name], 3), **about)
     return times

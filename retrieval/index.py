@@ -135,7 +135,11 @@ def search_shards(
         Shard i has the rows bounds[i] to bounds[i + 1].
     """
     masks = [None if allowed is None else allowed[..., begin:stop] for begin, stop in pairwise(bounds)]
-    found = search(queries, k, masks)
+    return merged(search(queries, k, masks), bounds, k)
+
+
+def merged(found: Sequence[tuple[np.ndarray, np.ndarray]], bounds: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the k best of all shards, best first, equal scores by row, from rows and scores (b, k) of each."""
     if len(found) == 1:
         return found[0]
     rows = np.concatenate([np.where(part >= 0, part + begin, -1) for (part, _), begin in zip(found, bounds[:-1], strict=True)], axis=1)

@@ -8,6 +8,7 @@ waits for that. A failure is an answer that differs, or an error. `waited_s` is 
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import threading
 import time
@@ -45,14 +46,19 @@ def open_made(number: int) -> IndexShard:
 
 def shard_processes() -> list[psutil.Process]:
     """Return the processes of the actors."""
-    return [child for child in psutil.Process().children(recursive=True) if "ShardActor" in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has just died
+            found += [child] if "ShardActor" in " ".join(child.cmdline()) else []
+    return found
 
 
 def kill(rng: np.random.Generator) -> None:
     """Kill one of the actors after up to half a second, while a search may be on its way."""
     time.sleep(float(rng.uniform(0, 0.5)))
     running = shard_processes()
-    running[int(rng.integers(len(running)))].kill()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        running[int(rng.integers(len(running)))].kill()
 
 
 def differs(here: ItemIndex, there: ClusterIndex, seed: int) -> str:

@@ -102,16 +102,15 @@ def index_on_cluster(open_shard: OpenShard, sizes: Sequence[int], config: Cluste
     import ray
     from ray.exceptions import RayError
 
-    retries = {"max_restarts": -1, "max_task_retries": config.retries}
-    remote: Any = ray.remote(num_cpus=0, scheduling_strategy="SPREAD", **retries)(ShardActor)
-    actors = tuple(remote.options(memory=size).remote(open_shard, number) for number, size in enumerate(sizes))
+    actor: Any = ray.remote(num_cpus=0, scheduling_strategy="SPREAD", max_restarts=-1, max_task_retries=config.retries)(ShardActor)
+    actors = tuple(actor.options(memory=size).remote(open_shard, number) for number, size in enumerate(sizes))
     try:
-        items = _answers([actor.size.remote() for actor in actors], config.answer_seconds)
+        items = _answers([one.size.remote() for one in actors], config.answer_seconds)
         yield ClusterIndex(actors, np.cumsum([0, *items]), config.answer_seconds)
     finally:
         with contextlib.suppress(RayError):
-            for actor in actors:
-                ray.kill(actor)
+            for one in actors:
+                ray.kill(one)
 
 
 def _answers(answers: list[Any], seconds: float) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,11 @@ def same(there: ClusterIndex) -> bool:
 
 
 def actors() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children(recursive=True) if "ShardActor" in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has just died
+            found += [child] if "ShardActor" in " ".join(child.cmdline()) else []
+    return found
 
 
 def test_answers_are_those_of_one_index(there: ClusterIndex) -> None:
@@ -81,12 +86,12 @@ def test_an_actor_that_dies_is_restarted(there: ClusterIndex) -> None:
 
 
 def test_a_shard_that_cannot_be_opened_says_why(cluster: RayCluster) -> None:
-    with pytest.raises(BundleError, match=r"^shard 0 is damaged: build the index again$"), index_on_cluster(open_damaged, SIZES, CONFIG):
+    with pytest.raises(BundleError, match=r"^shard \d is damaged: build the index again$"), index_on_cluster(open_damaged, SIZES, CONFIG):
         pass
 
 
 def test_a_shard_that_does_not_answer_fails_the_search(cluster: RayCluster) -> None:
-    slow, config = partial(open_slowly, 600.0), ClusterConfig(answer_seconds=8)
-    words = r"^1 of 3 shards of the index have not answered within 8 s"
-    with pytest.raises(ClusterError, match=words), index_on_cluster(slow, SIZES, config):
+    config = ClusterConfig(answer_seconds=1)
+    words = r"^\d of 3 shards of the index have not answered within 1 s"
+    with pytest.raises(ClusterError, match=words), index_on_cluster(partial(open_slowly, 60.0), SIZES, config):
         pass
