@@ -79,8 +79,9 @@ class TermCounts:
         """Return what `from_arrays` reads, without the terms."""
         letters, ends = pack_strings(self.words)
         words = {"words": letters, "word_ends": ends, "term_of": self.term_of}
-        columns, rows = self.counts.indices.astype(np.int32), self.counts.indptr.astype(np.int64)
-        return {**words, "counts": self.counts.data.astype(np.uint16), "columns": columns, "rows": rows, "hashes": self.hashes}
+        # Lengths and no offsets: those of unchanged texts stay, so bundles share them.
+        columns, lengths = self.counts.indices.astype(np.int32), np.diff(self.counts.indptr).astype(np.int32)
+        return {**words, "counts": self.counts.data.astype(np.uint16), "columns": columns, "lengths": lengths, "hashes": self.hashes}
 
     @classmethod
     def from_arrays(cls, terms: list[str], n_fields: int, arrays: Mapping[str, np.ndarray]) -> TermCounts:
@@ -92,7 +93,9 @@ class TermCounts:
             If the arrays do not belong together.
         """
         words, hashes = unpack_strings(arrays["words"], arrays["word_ends"]), arrays["hashes"]
-        counts = csr_array((arrays["counts"], arrays["columns"], arrays["rows"]), shape=(len(hashes) * n_fields, len(words)))
+        # Bundles of earlier versions have offsets.
+        rows = arrays["rows"] if "rows" in arrays else np.concatenate([[0], np.cumsum(arrays["lengths"], dtype=np.int64)])
+        counts = csr_array((arrays["counts"], arrays["columns"], rows), shape=(len(hashes) * n_fields, len(words)))
         if len(arrays["term_of"]) != len(words) or int(arrays["term_of"].max(initial=-1)) >= len(terms):
             raise ValueError("words and terms do not belong together")
         return cls(terms, words, arrays["term_of"], counts, hashes)

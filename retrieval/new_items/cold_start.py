@@ -118,7 +118,8 @@ class ColdStart:
         """Return arrays in safetensors, and whether scores are probabilities in JSON."""
         unsold, near = self.unsold, self.unsold.near
         arrays = {name: getattr(unsold, name) for name in ("rows", "group", "first", "factors", "columns", FIRST_SALE)}
-        arrays |= {"near_data": near.data, "near_indices": near.indices, "near_indptr": near.indptr, "near_shape": np.array(near.shape)}
+        indices, indptr = near.indices.astype(np.int32), near.indptr.astype(np.int32)
+        arrays |= {"near_data": near.data, "near_indices": indices, "near_indptr": indptr, "near_shape": np.array(near.shape)}
         arrays |= {"tie": self.tie, "weights": self.model.weights, "intercept": np.array([self.model.intercept])}
         about = json.dumps({"calibrated": self.calibrated, "columns": list(SIGNS)})
         return {"cold_start.safetensors": save(arrays), "cold_start.json": about.encode()}

@@ -190,7 +190,7 @@ def test_what_was_cut_short_is_ended_by_the_next_refresh(step: str, spare: Place
     class Killed(BaseException):
         pass
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise Killed
 
     with monkeypatch.context() as patch:
