@@ -125,6 +125,8 @@ class Supervisor:
                 if worker is not None:
                     for said in worker.read():
                         self._heed(slot, worker, said)
+        for worker in self._leaving:
+            worker.read()
         for worker in self._workers:
             worker.look()
 
@@ -133,7 +135,7 @@ class Supervisor:
         self._keys_required |= said["keys_required"]
         if worker is not slot.opening:
             return
-        for bundle_id, reason in said["refused"].items():
+        for bundle_id, reason in reversed(said["refused"].items()):  # the last to be noted is what CURRENT names
             self._refuse(bundle_id, reason)
         if worker.assignment.bundle_id is not None and said["bundle_id"] is None:
             return  # it ends
