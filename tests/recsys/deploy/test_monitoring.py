@@ -33,7 +33,7 @@ promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool
 def ours() -> dict[str, tuple[str, ...]]:
     """Name of a sample -> its labels, of all metrics of the service."""
     found = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
-    return {f"{one._name}{end}": one._labelnames for one in found for end in SAMPLES[one._type]}
+    return {f"{one._name}{end}": one._labelnames for one in found for end in SAMPLES[str(one._type)]}
 
 
 def selectors(query: str, prefix: str) -> list[tuple[str, str]]:
