@@ -143,7 +143,7 @@ def main() -> None:
     given = parser.parse_args()
     with contextlib.ExitStack() as stack:
         if given.workspace is None:
-            shop = stack.enter_context(small(trained=True))
+            shop = stack.enter_context(small(trained=given.only != "encode"))
             workspace, model, catalog = shop.workspace, current_model(shop.workspace, shop.settings), made_catalog(given.texts)
             users = [f"user-{number % 60:02}" for number in range(given.users)]
         else:

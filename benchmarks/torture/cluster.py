@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,8 +40,7 @@ if TYPE_CHECKING:
 
     from recsys.compute.job import Cluster
 
-SHARDS = 24
-KILLS = 20
+SHARDS = 26  # more than kills, because a worker is killed once a shard was made
 TEXTS, USERS = SHARDS * 2_048, SHARDS * 1_024
 HEADS = ("gcs_server", "raylet")
 PATIENCE = 120  # seconds until a program whose head is dead must have ended
@@ -90,34 +90,33 @@ def descendants(process: psutil.Process, name: str) -> list[psutil.Process]:
     return found
 
 
-def kill_workers(place: Place, kind: str, cache: Path, ended: threading.Event, killed: list[int]) -> None:
-    """Kill a random worker whenever a shard was made since the last kill."""
+def kill_workers(place: Place, kind: str, cache: Path, ended: threading.Event, kills: int) -> None:
+    """Kill a random worker whenever a shard was made since the last kill, so many times."""
     rng, before = random.Random(0), 0
-    while len(killed) < KILLS and not ended.wait(0.05):
+    while kills and not ended.wait(0.05):
         count = len(made(place, kind, cache))
         workers = descendants(psutil.Process(), "ray::Worker.make")
         if count > before and workers:
             before = count
             with contextlib.suppress(psutil.NoSuchProcess):
-                victim = rng.choice(workers)
-                victim.kill()
-                killed.append(victim.pid)
+                rng.choice(workers).kill()
+                kills -= 1
 
 
-def workers_die(place: Place, kind: str, wanted: bytes) -> int:
-    """Run a job whose workers are killed; return how many were, and check what it made."""
+def workers_die(place: Place, kind: str, wanted: bytes, kills: int) -> None:
+    """Kill workers while a job runs, and check what it made."""
     with tempfile.TemporaryDirectory() as name:
-        cache, ended, killed = Path(name), threading.Event(), list[int]()
-        killer = threading.Thread(target=kill_workers, args=(place, kind, cache, ended, killed))
+        cache, ended = Path(name), threading.Event()
+        killer = threading.Thread(target=kill_workers, args=(place, kind, cache, ended, kills))
         killer.start()
         try:
             with on_ray(cache) as cluster:
                 assert getattr(place, kind)(cluster, cache) == wanted, "the result is another one"
+            assert not killer.is_alive(), "it ended before all were killed"
         finally:
             ended.set()
             killer.join()
         check_once(cache)
-    return len(killed)
 
 
 def check_once(cache: Path) -> None:
@@ -157,16 +156,15 @@ def published() -> Iterator[Place]:
 
 def main() -> None:
     """Print a line for killed workers and one for killed heads, of each kind of work."""
-    heads = 20 if full() else 2
+    kills, heads = (20, 20) if full() else (5, 2)
     with published() as place:
         for kind in ("encode", "lists"):
             with tempfile.TemporaryDirectory() as name:
                 wanted = getattr(place, kind)(None, Path(name))
-            killed: list[int] = []
-            fine = tried(f"workers of {kind}", lambda: killed.append(workers_die(place, kind, wanted)))  # noqa: B023
-            report(f"kill_workers_{kind}", sum(killed), int(not fine), wanted=KILLS)
-            fine = tried(f"heads of {kind}", lambda: head_dies(place, kind, wanted, heads))  # noqa: B023
-            report(f"kill_head_{kind}", heads, int(not fine))
+            tests = {f"kill_workers_{kind}": (workers_die, kills), f"kill_head_{kind}": (head_dies, heads)}
+            for test, (work, count) in tests.items():
+                fine = tried(test, partial(work, place, kind, wanted, count))
+                report(test, count, int(not fine))
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def write_lists(cluster: Cluster, state: State, options: RecommendOptions, users
         "items": asdict(workspace.item_changes.since(Known()).known),
         "day": datetime.now(UTC).date().isoformat(),
     }
-    job = Job("answering users", open_lists, arguments, workspace.cache, out.suffix)
+    job = Job("answering users", open_lists, arguments, workspace.cache.absolute(), out.suffix)
     rows = join_parts(results(cluster, job, cut(users, _BATCHES * BATCH), terminal_progress), out)
     job.remove()
     return rows

@@ -18,11 +18,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from features.errors import ClusterError, RecsysError
+from features.errors import ClusterError
 from recsys.environment import code_digest, prepare_environment, usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from recsys.compute.job import Job, Shard
     from recsys.settings.cluster import ClusterConfig
@@ -93,8 +93,8 @@ class RayCluster:
         ------
         ClusterError
             If workers die again and again, or the cluster is gone: what is made stays, and the same call goes on from there.
-        RecsysError
-            What the job raises.
+        Exception
+            What the job raises, as it raises it.
         """
         import ray
         from ray.exceptions import RayError, RayTaskError
@@ -108,9 +108,7 @@ class RayCluster:
             for place in done:
                 yield shards[place]
         except RayTaskError as error:
-            if isinstance(error.cause, RecsysError):
-                raise error.cause from None
-            raise
+            raise (error.cause or error) from None
         except RayError as error:
             line = " ".join(str(error).split())[:200]
             raise ClusterError(f"{job.label} stopped, the cluster lost its workers ({line}): run the same command again") from error
@@ -125,7 +123,11 @@ class Worker:
 
     def __init__(self, job: Job) -> None:
         prepare_environment()
-        self._make = job.opened()
+        self._job = job
+
+    @cached_property
+    def _make(self) -> Callable[[Shard], None]:
+        return self._job.opened()  # with the first shard: Ray tells an error of a task as it is, and one of the start as a dead actor
 
     def make(self, place: int, shard: Shard) -> int:
         """Make the result of a shard; return its place."""
@@ -151,7 +153,7 @@ def open_cluster(address: str | None, config: ClusterConfig, cache: Path) -> Ite
         raise ModuleNotFoundError("No module named 'ray'", name="ray")
     if address != LOCAL:
         _reach(address, config.connect_seconds)
-    cluster = RayCluster(address, config, cache)
+    cluster = RayCluster(address, config, cache.absolute())
     try:
         yield cluster
     finally:

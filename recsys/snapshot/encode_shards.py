@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from recsys.artifacts.job_cache import read_files, write_files
 from recsys.compute.job import FOLDER, Job, cut, results
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from features.progress import Progress
     from features.text.encoder import TextEncoder
@@ -64,24 +65,43 @@ class ClusterEncoder:
 
     def __init__(self, cluster: Cluster, model: Model, cache: Path, device: Device, progress: Progress) -> None:
         parts = {"encoder": model.encoder, "tower": model.tower, "query_tower": model.query_tower}
-        files = {name: content for folder, part in parts.items() for name, content in in_folder(folder, part.to_files()).items()}
-        self._model = cache / FOLDER / f"model-{digest(files)}"
-        if not self._model.is_dir():
-            write_files(self._model, files)
-        arguments = {"model": str(self._model), "cache": str(cache), "device": device}
+        self._files = {name: content for folder, part in parts.items() for name, content in in_folder(folder, part.to_files()).items()}
         self._cluster, self._progress = cluster, progress
-        self.job = Job("encoding texts", open_encoder, arguments, cache)
+        self._job = _job(open_encoder, self._files, cache, device, ".safetensors")
 
     def vectors(self, texts: Sequence[str], kind: str) -> np.ndarray:
         """Return vectors of texts, float32 (n, dim). Both kinds are made at once, and the second call for the same texts reads them."""
         from features.text.state_cache import PART
 
-        paths = results(self._cluster, self.job, cut(texts, PART) or [[]], self._progress)
+        _store(self._job, self._files)
+        paths = results(self._cluster, self._job, cut(texts, PART) or [[]], self._progress)
         return np.concatenate([safetensors.numpy.load_file(path)[kind] for path in paths])
 
     def close(self) -> None:
         """Remove the results, which are in a snapshot by now; token states stay cached."""
-        self.job.remove()
+        _remove(self._job)
+
+
+def _job(
+    work: Callable[..., Callable[[Sequence[str], Path], None]], files: Mapping[str, bytes], cache: Path, device: Device, suffix: str
+) -> Job:
+    """Return a job whose workers read a model from a folder of the cache that is named by its contents."""
+    cache = cache.absolute()
+    model = cache / FOLDER / f"model-{digest(files)}"
+    return Job("encoding texts", work, {"model": str(model), "cache": str(cache), "device": device}, cache, suffix)
+
+
+def _store(job: Job, files: Mapping[str, bytes]) -> None:
+    """Write the model of a job, unless it is there."""
+    model = Path(job.arguments["model"])
+    if not model.is_dir():
+        write_files(model, files)
+
+
+def _remove(job: Job) -> None:
+    """Remove the results and the model of a job."""
+    job.remove()
+    shutil.rmtree(job.arguments["model"], ignore_errors=True)
 
 
 def spread_states(cluster: Cluster, encoder: TextEncoder, texts: Sequence[str], cache: Path, progress: Progress) -> None:
@@ -89,12 +109,10 @@ def spread_states(cluster: Cluster, encoder: TextEncoder, texts: Sequence[str], 
     from features.text.state_cache import PART
 
     files = in_folder("encoder", encoder.to_files())
-    model = cache / FOLDER / f"model-{digest(files)}"
-    if not model.is_dir():
-        write_files(model, files)
-    job = Job("encoding texts", open_states, {"model": str(model), "cache": str(cache), "device": encoder.device.type}, cache, ".done")
+    job = _job(open_states, files, cache, "auto", ".done")
+    _store(job, files)
     results(cluster, job, cut(texts, PART), progress)
-    job.remove()
+    _remove(job)
 
 
 def open_states(model: str, cache: str, device: Device) -> Callable[[Sequence[str], Path], None]:

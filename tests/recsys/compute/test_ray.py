@@ -49,6 +49,12 @@ def test_an_error_of_a_shard_is_told_as_it_is(cluster: RayCluster, tmp_path: Pat
         results(cluster, job(tmp_path), [[-1]], silent)
 
 
+def test_a_job_that_cannot_be_opened(cluster: RayCluster, tmp_path: Path) -> None:
+    wrong = Job("squaring", open_squares, {"lag": "mistaken"}, tmp_path, ".txt")
+    with pytest.raises(TypeError, match="lag"):
+        results(cluster, wrong, SHARDS, silent)
+
+
 def test_it_listens_on_the_loopback_interface_alone(cluster: RayCluster) -> None:
     listening = []
     for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
