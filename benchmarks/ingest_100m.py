@@ -63,7 +63,7 @@ def write_shop(folder: Path, rows: int) -> None:
         folder / "items.parquet"
     )
     words = pl.Series(["purchase", "cart", "view", "click"])
-    writer: pq.ParquetWriter | None = None
+    writers: list[pq.ParquetWriter] = []
     for start in range(0, rows, CHUNK):
         n = min(CHUNK, rows - start)
         share = random.random(n)
@@ -77,10 +77,9 @@ def write_shop(folder: Path, rows: int) -> None:
                 "value": random.integers(1, 10_000, n) / 100,
             }
         ).to_arrow()
-        writer = writer or pq.ParquetWriter(folder / "log.parquet", frame.schema, compression="lz4")
-        writer.write_table(frame)
-    if writer is not None:
-        writer.close()
+        writers = writers or [pq.ParquetWriter(folder / "log.parquet", frame.schema, compression="lz4")]
+        writers[0].write_table(frame)
+    writers[0].close()
 
 
 def steps(code: str, folder: Path, memory: float) -> None:

@@ -108,7 +108,8 @@ class Interactions:
             If a required column is missing, or a user is in two partitions.
         """
         rows = LogRows.of_parts(parts, catalog.frame["item_id"], weights)
-        whole = cls(user_ids=rows.user_ids.to_numpy(), **rows.columns, n_items=len(catalog))
+        columns: dict[str, Any] = dict(rows.columns)
+        whole = cls(user_ids=rows.user_ids.to_numpy(), **columns, n_items=len(catalog))
         disliked = whole.event == EVENTS.index(DISLIKE)
         return replace(whole.where(~disliked), dislikes=whole.where(disliked)) if disliked.any() else whole
 

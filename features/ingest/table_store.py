@@ -97,11 +97,6 @@ def load_tables(out: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     return read(out, lambda folder: (pl.read_parquet(present(folder / ITEMS)), pl.concat(map(pl.read_parquet, log_files(folder)))))
 
 
-def load_items(out: Path) -> pl.DataFrame:
-    """Return the canonical items in `out`. Raises DataError like `load_tables`."""
-    return read(out, lambda folder: pl.read_parquet(present(folder / ITEMS)))
-
-
 def load_optional(out: Path, name: OptionalName) -> pl.DataFrame | None:
     """Return the canonical rows of an optional table in `out`; None where the shop has none.
 

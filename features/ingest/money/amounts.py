@@ -72,7 +72,7 @@ def decide(table: pl.LazyFrame, names: Sequence[str], facts: Mapping[str, Any], 
     Parameters
     ----------
     names : the columns. All but the quantity are money.
-    facts : the answers to `number_survey.survey` of each.
+    facts : the answers to `number_survey.survey` and `survey_head` of each.
     """
     forms, notes, advice = {}, [], {}
     for name in names:

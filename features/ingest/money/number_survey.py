@@ -28,13 +28,17 @@ _SPACED_COMMA, _SPACED_POINT = r"[ '’]\d{3},\d+$", r"[ '’]\d{3}\.\d+$"
 def survey(name: str) -> dict[str, pl.Expr]:
     """Return facts of a whole column, as aggregates, for `decide`."""
     text = present(name)
-    head = text.head(SAMPLE)
     return {
         f"{name} present": text.count(),
         f"{name} plain": number(name).count(),
         f"{name} dots": text.str.contains(".", literal=True).any(),
-        f"{name} points": (head.str.contains(".", literal=True) & ~head.str.contains(AMBIGUOUS)).any(),
     }
+
+
+def survey_head(name: str) -> dict[str, pl.Expr]:
+    """Return facts of the first `SAMPLE` rows for `decide`. Selected with those of `survey`, they would hold the column in memory."""
+    text = present(name)
+    return {f"{name} points": (text.str.contains(".", literal=True) & ~text.str.contains(AMBIGUOUS)).any()}
 
 
 def decide(
@@ -45,7 +49,7 @@ def decide(
     Parameters
     ----------
     table : raw columns.
-    facts : the answers to `survey`.
+    facts : the answers to `survey` and `survey_head`.
     decimal : the sign before decimals, "." or ",", given by the user for columns that do not tell.
     """
     count, plain = (facts[f"{name} {key}"] for key in ("present", "plain"))

@@ -66,7 +66,10 @@ def survey(
         checks |= {f"{column} present": present(column).count() if column in schema else pl.lit(0)}
     if AVAILABLE in schema:
         checks |= words.survey(AVAILABLE)
+    of_head = {key: check for amount in amounts for key, check in number_survey.survey_head(amount).items()}
     facts = raws.select(**checks).collect(engine="streaming").row(0, named=True) | uniform
+    if of_head:
+        facts |= raws.head(number_survey.SAMPLE).select(**of_head).collect().row(0, named=True)
     columns = {column: id_values.surveyed(raws, column, facts, name) if column in schema else IdColumn(column) for column in ids}
     return facts, columns
 

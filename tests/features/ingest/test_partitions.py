@@ -23,7 +23,7 @@ from features.ingest.table_versions import in_use, log_files
 USERS = [f"user-{number}" for number in range(40)]
 
 
-def write_log(folder: Path, rows: list[tuple[str, str, str, str]]) -> Source:
+def write_log(folder: Path, rows: list[tuple[str, ...]]) -> Source:
     (folder / "items.csv").write_text("item_id,title\nA,Apple\nB,Bread\n")
     lines = [",".join(row) for row in rows]
     (folder / "log.csv").write_text("\n".join(["user_id,item_id,timestamp,event,event_id", *lines, ""]))
@@ -106,8 +106,8 @@ def test_a_failed_ingest_leaves_the_partitions_of_before(source: Source, tmp_pat
     before = table_digests(tmp_path / "data")
     right = features.ingest.pipeline.write_log
 
-    def interrupted(*args: object) -> None:
-        right(*args)
+    def interrupted(log: pl.LazyFrame, folder: Path, parts: int) -> None:
+        right(log, folder, parts)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(features.ingest.pipeline, "write_log", interrupted)

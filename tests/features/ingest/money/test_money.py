@@ -21,7 +21,8 @@ def read(*values: str, name: str = "price", **options: Any) -> tuple[list[float 
     """Read a column as ingest does."""
     absent = pl.lit(None, pl.String)
     table = pl.LazyFrame({"row": range(1, len(values) + 1), f"raw.{name}": values}).with_columns(absent.alias("raw.currency"))
-    facts = table.select(**number_survey.survey(name), **{"currency present": pl.lit(0)}).collect().row(0, named=True)
+    surveys = number_survey.survey(name) | number_survey.survey_head(name)
+    facts = table.select(**surveys, **{"currency present": pl.lit(0)}).collect().row(0, named=True)
     source = Source.model_validate({"interactions": "log.csv"} | options)
     found = amounts.decide(table, [name], facts, source)
     value = found.read(name) if name == "quantity" else found.price(name)
