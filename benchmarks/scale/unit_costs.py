@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.paired import say
-from benchmarks.scale.shop import EVENTS_AN_ITEM, EVENTS_A_USER
+from benchmarks.scale.shop import EVENTS_A_USER, EVENTS_AN_ITEM
 from features.behavior.item_stats import ItemStats
 from features.data.catalog import Catalog
 from features.data.interactions import DAY, Interactions
@@ -30,8 +30,8 @@ from features.text.state_cache import cached_states
 from features.text.template import item_texts
 from recsys.recommend.open import open_recommender
 from recsys.recommend.request import RecommendOptions
-from recsys.settings.settings import load_settings
 from recsys.refresh.build import current_model
+from recsys.settings.settings import load_settings
 from recsys.workspace.workspace import Workspace
 from retrieval.collaborative.als import ALS
 from retrieval.collaborative.ease import EASE
