@@ -1,4 +1,4 @@
-"""A bundle whose index is in shards: the lists, the search and the neighbours of one index, here and on a cluster."""
+"""A bundle whose index is in shards: the lists, the search and the neighbours of one index."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ import pytest
 from recsys.apps.search.pipeline import Search
 from recsys.apps.search.request import SearchOptions
 from recsys.artifacts.bundle import Bundle
-from recsys.recommend.cluster_index import TOWERS, cluster_index, open_shard
+from recsys.recommend.cluster_index import TOWERS, open_shard
 from recsys.recommend.open import open_recommender
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
-from recsys.settings.cluster import ClusterConfig
-from tests.recsys.compute.conftest import cluster  # noqa: F401  a fixture
 
 if TYPE_CHECKING:
     from recsys.recommend.pipeline import Recommender
@@ -59,10 +57,3 @@ def test_a_shard_of_a_bundle_is_opened_alone(sharded: Place) -> None:
     for number, shard in enumerate(whole.shards):
         alone = open_shard(str(sharded.workspace.bundles), bundle.id, TOWERS, number)
         assert np.array_equal(alone.place, shard.place)
-
-
-def test_answers_are_the_same_on_a_cluster(sharded: Place, cluster: Any) -> None:  # noqa: F811
-    here = open_recommender(sharded.workspace)
-    with cluster_index(Bundle.open(sharded.workspace.bundles), ClusterConfig(answer_seconds=120)) as index:
-        assert len(index) == len(here.snapshot.index)
-        assert lists(replace(here, index=index)) == lists(here)
