@@ -91,7 +91,7 @@ def night(costs: Costs) -> list[Stage]:
 def runs_table(stages: Sequence[Stage]) -> list[str]:
     """Return a table with a row for each size of cluster; where machines fail, medians over seeds."""
     lines = [
-        "| machines | hours, none fails | cores' use | longest stage | hours, a failure in 30 days | hours, one a day | tasks | again | lost |",
+        "| machines | hours, none fails | cores' use | longest stage | hours, one in 30 days | hours, one a day | tasks | again | lost |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     work = sum(stage.seconds for stage in stages)
