@@ -171,15 +171,16 @@ def refresh(
 
             refresh_every(state.workspace, state.settings, every, typer.echo, device, WATCHES, workers)
             return
-        from recsys.refresh.idle.unchanged import remember, still_unchanged
+        from recsys.refresh.idle.unchanged import Look, still_unchanged
 
         if (message := still_unchanged(state.root, state.config)) is not None:
             typer.echo(message)
             return
+        look = Look.before_refresh(state.workspace, state.config, state.settings)
         done = state.shop.refresh(device=device, cluster=workers)
     typer.echo(done)
-    if done.unchanged and not done.news:
-        remember(state.workspace, state.config, state.settings, str(done).splitlines()[0])
+    if look is not None and done.unchanged and not done.news:
+        look.remember(str(done).splitlines()[0])
     if done.alerts or done.surges:
         raise typer.Exit(3)
 

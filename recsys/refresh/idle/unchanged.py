@@ -6,16 +6,19 @@ own files and of the environment. While it stays the same, a refresh would find 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from filelock import FileLock, Timeout
 
+from features.errors import RecsysError
 from recsys.refresh.idle.stamps import files_below, stamp
 
 if TYPE_CHECKING:
@@ -55,29 +58,58 @@ def still_unchanged(root: Path, config: Path | None) -> str | None:
     return message if same == digest else None
 
 
-def remember(workspace: Workspace, config: Path | None, settings: Settings, message: str) -> None:
-    """Store that a refresh has found nothing changed, for `still_unchanged`.
+@dataclass(frozen=True)
+class Look:
+    """What a refresh is about to read, by its stamps.
 
-    Nothing is stored where more than files decides: a source that is a database or a folder, experiments, whose results come with time,
-    or files so new that a later change could look alike.
+    Attributes
+    ----------
+    begun : when they were looked at, seconds since the epoch.
+    files : the files besides those of the workspace and of the program.
+    digest : of all stamps.
+    newest : the newest time among them, seconds since the epoch.
     """
-    from features.ingest.table_store import load_source, source_files
-    from features.storage.atomic import write_whole
-    from recsys.refresh.idle.verified import RECORD as VERIFIED
 
-    path = workspace.cache / RECORD
-    path.unlink(missing_ok=True)
-    source = load_source(workspace.data)
-    named = [value for value in source.model_dump().values() if isinstance(value, Path)]
-    told_by_files = source.sql is None and (workspace.data / "CURRENT").exists() and not any(one.is_dir() for one in named)
-    if not told_by_files or workspace.experiments.exists():
-        return
-    verified = json.loads((workspace.cache / VERIFIED).read_bytes())["at"] / 1e9 if (workspace.cache / VERIFIED).exists() else 0.0
-    until = verified + settings.refresh.verify_hours * 3600
-    files = sorted({*map(str, source_files(source) or ()), *(str(one.absolute()) for one in _paths(settings.model_dump()))})
-    digest, newest = _digest(workspace.root, config, files)
-    if newest < time.time() - _SETTLED and time.time() < until:
-        write_whole(path, json.dumps({"message": message, "until": until, "digest": digest, "files": files}))
+    workspace: Workspace
+    config: Path | None
+    hours: float
+    begun: float
+    files: list[str]
+    digest: str
+    newest: float
+
+    @classmethod
+    def before_refresh(cls, workspace: Workspace, config: Path | None, settings: Settings) -> Self | None:
+        """Look at everything; None where more than files decides: a source that is a database or a folder, or experiments."""
+        from features.ingest.table_store import load_source, source_files
+
+        (workspace.cache / RECORD).unlink(missing_ok=True)
+        try:
+            source = load_source(workspace.data)
+        except RecsysError:  # the refresh tells it
+            return None
+        named = [value for value in source.model_dump().values() if isinstance(value, Path)]
+        told_by_files = source.sql is None and (workspace.data / "CURRENT").exists() and not any(one.is_dir() for one in named)
+        if not told_by_files or workspace.experiments.exists():
+            return None
+        begun = time.time()
+        files = sorted({*map(str, source_files(source) or ()), *(str(one.absolute()) for one in _paths(settings.model_dump()))})
+        return cls(workspace, config, settings.refresh.verify_hours, begun, files, *_digest(workspace.root, config, files))
+
+    def remember(self, message: str) -> None:
+        """Store that the refresh has found nothing changed, for `still_unchanged`.
+
+        Nothing is stored if a file was touched meanwhile, or so shortly before that the refresh may have read it before the change.
+        """
+        from features.storage.atomic import write_whole
+        from recsys.refresh.idle.verified import RECORD as VERIFIED
+
+        with contextlib.suppress(OSError, ValueError, KeyError):  # a full disk, or no record: the next refresh looks at everything again
+            verified = json.loads((self.workspace.cache / VERIFIED).read_bytes())["at"] / 1e9
+            record = {"message": message, "until": verified + self.hours * 3600, "digest": self.digest, "files": self.files}
+            digest, _ = _digest(self.workspace.root, self.config, self.files)
+            if digest == self.digest and self.newest < self.begun - _SETTLED and time.time() < record["until"]:
+                write_whole(self.workspace.cache / RECORD, json.dumps(record))
 
 
 def _paths(value: Any, depth: int = _SECTIONS) -> Iterator[Path]:

@@ -6,6 +6,7 @@ trusts the record, for some hours and as long as size, times and inode of every 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
@@ -43,7 +44,8 @@ def bundle_in_use(workspace: Workspace, settings: Settings) -> Bundle | None:
         return bundle
     sound = sound_bundle(workspace.bundles)
     if sound is not None and sound.id == bundle.id:
-        write_whole(record, json.dumps({"bundle": bundle.id, "at": now, "files": files}))
+        with contextlib.suppress(OSError):  # a full disk: the next refresh reads the bundle again
+            write_whole(record, json.dumps({"bundle": bundle.id, "at": now, "files": files}))
     return sound
 
 

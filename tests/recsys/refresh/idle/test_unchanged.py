@@ -14,7 +14,7 @@ import pytest
 
 from features.ingest.source import Source
 from recsys.refresh.idle import unchanged
-from recsys.refresh.idle.unchanged import RECORD, remember, still_unchanged
+from recsys.refresh.idle.unchanged import RECORD, Look, still_unchanged
 from recsys.refresh.idle.verified import RECORD as VERIFIED
 from recsys.settings.settings import Settings
 from recsys.workspace.workspace import Workspace
@@ -43,8 +43,15 @@ def workspace(ingested: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(unchanged, "_SETTLED", 0.0)
     monkeypatch.setattr(unchanged, "_PROGRAM", ())
     (ingested.cache / VERIFIED).write_text(json.dumps({"at": time.time_ns()}))
-    remember(ingested, None, Settings(), SAID)
+    refreshed(ingested)
     return ingested
+
+
+def refreshed(workspace: Workspace) -> None:
+    """A refresh finds nothing changed."""
+    look = Look.before_refresh(workspace, None, Settings())
+    if look is not None:
+        look.remember(SAID)
 
 
 def items_of(workspace: Workspace) -> Path:
@@ -71,7 +78,7 @@ def test_a_source_that_was_written_again_as_it_was_is_read(workspace: Workspace)
 def test_a_configuration_counts(workspace: Workspace) -> None:
     Path("recsys.toml").write_text("")
     assert still_unchanged(workspace.root, None) is None
-    remember(workspace, None, Settings(), SAID)
+    refreshed(workspace)
     assert still_unchanged(workspace.root, None) == SAID
     assert still_unchanged(workspace.root, Path("other.toml")) is None
 
@@ -118,7 +125,7 @@ def test_the_bundle_is_read_again_in_time(workspace: Workspace) -> None:
 def test_nothing_is_stored_where_more_than_files_decides(workspace: Workspace) -> None:
     workspace.experiments.write_text("")
     try:
-        remember(workspace, None, Settings(), SAID)
+        refreshed(workspace)
         assert not (workspace.cache / RECORD).exists()
     finally:
         workspace.experiments.unlink()
@@ -126,5 +133,17 @@ def test_nothing_is_stored_where_more_than_files_decides(workspace: Workspace) -
 
 def test_nothing_is_stored_of_files_that_were_written_just_now(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unchanged, "_SETTLED", 3600.0)
-    remember(workspace, None, Settings(), SAID)
+    refreshed(workspace)
     assert not (workspace.cache / RECORD).exists()
+
+
+def test_nothing_is_stored_where_a_source_changes_while_the_refresh_runs(workspace: Workspace) -> None:
+    look = Look.before_refresh(workspace, None, Settings())
+    assert look is not None
+    os.utime(items_of(workspace), (1e9, 1e9))
+    look.remember(SAID)
+    assert not (workspace.cache / RECORD).exists()
+
+
+def test_a_workspace_without_tables_is_left_to_the_refresh(tmp_path: Path) -> None:
+    assert Look.before_refresh(Workspace(tmp_path), None, Settings()) is None
