@@ -5,11 +5,9 @@
     bundles/<id>/...                the files
     bundles/<id>/parts/...          what files that differ little from an earlier bundle's are assembled from
 
-A folder is whole by itself: what it shares with other bundles are hard links, so that a bundle can be removed or copied alone.
-
-An id is the UTC time of publishing and the beginning of the manifest's SHA-256. The id authenticates the manifest, and
-the manifest authenticates every file. Bytes are read once, checked, and then deserialised. `recsys.artifacts.publish`
-writes bundles.
+What a folder shares with others are hard links, so that a bundle can be removed or copied alone. An id is the UTC time of publishing and
+the beginning of the manifest's SHA-256. The id authenticates the manifest, and the manifest authenticates every file. Bytes are read once,
+checked, and then deserialised. `recsys.artifacts.publish` writes bundles.
 """
 
 from __future__ import annotations
@@ -25,7 +23,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors.numpy import load
 
 from features.errors import BundleError
 from recsys.artifacts.plain_files import FileEntry, Piece, Pieces, damaged, read_checked, read_plain
@@ -163,6 +160,8 @@ class Bundle:
 
     @cached_property
     def _tables(self) -> dict[str, np.ndarray]:
+        from safetensors.numpy import load
+
         return load(read_checked(self.folder, PIECES, self.manifest.parts[PIECES]))
 
     @cached_property
@@ -286,9 +285,9 @@ def _read_manifest(folder: Path) -> Manifest:
         manifest = Manifest.model_validate(raw)
         for name in manifest.files:
             check_name(name)
-        wrong = set(manifest.assembled) - manifest.files.keys() | {name for name in manifest.parts if not _PART.fullmatch(name)}
+        wrong = {name for name in manifest.parts if not _PART.fullmatch(name)} | set(manifest.assembled) - manifest.files.keys()
         if wrong or (manifest.assembled and PIECES not in manifest.parts):
-            raise ValueError(f"its parts do not belong together: {', '.join(sorted(wrong)) or PIECES}")
+            raise ValueError(f"its parts do not belong together: {sorted(wrong) or PIECES}")
     except (ValueError, AttributeError, ValidationError) as error:
         raise damaged(folder.name, f"{MANIFEST}: {str(error).splitlines()[0]}") from error
     return manifest

@@ -192,27 +192,73 @@ def test_without_hard_links_everything_is_written(bundles: Path, monkeypatch: py
     assert check_all(bundles)[1] == []
 
 
-def test_an_erasure_leaves_none_of_the_bytes(bundles: Path) -> None:
-    secret = b"a row of somebody who asks to be forgotten"
-    array = rows()
+SECRET = b"a row of somebody who asks to be forgotten"
 
-    def log(seed: int, *people: bytes) -> bytes:
-        return array.tobytes()[: 2 * 65_536 * seed].join(people) + array.tobytes()
 
-    make(bundles, array, log=log(2, b"x", secret, b"y"))
-    make(bundles, array, log=log(2, b"x", b"y"))  # the source has forgotten them, the shared part has not
-    shutil.rmtree(bundles / list_bundles(bundles)[1])
+def log(*people: bytes) -> bytes:
+    return rows()[:64].tobytes().join(people) + rows()[:512].tobytes()
+
+
+def with_a_secret(bundles: Path) -> None:
+    """Bundles of which the first has a row only in a part that it shares with one that was removed, and the others in a file."""
+    first = publish(bundles, {"log": log(b"x", SECRET, b"y")}, {})
+    publish(bundles, {"log": log(b"x", b"y")}, {})
+    shutil.rmtree(bundles / first)
     assert Bundle.open(bundles).manifest.assembled == ("log",)
-    assert holds(bundles, secret)
-    make(bundles, array, log=log(2, b"x", secret, b"z"))
-    rewrite(
-        bundles,
-        lambda bundle: ({"log": bundle.read("log").replace(secret, b"")}, {}) if secret in bundle.read("log") else None,
-        compact=True,
-    )
-    assert not holds(bundles, secret)
+    assert holds(bundles, SECRET)
+    publish(bundles, {"log": log(b"x", SECRET, b"z"), "same": b""}, {})
+    publish(bundles, {"log": log(b"x", SECRET, b"zz"), "same": b""}, {})
+
+
+def forget(bundles: Path) -> None:
+    def without(bundle: Bundle) -> tuple[dict[str, bytes], dict[str, object]] | None:
+        content = bundle.read("log")
+        return ({"log": content.replace(SECRET, b"")}, {}) if SECRET in content else None
+
+    rewrite(bundles, without, compact=True)
+
+
+def test_an_erasure_leaves_none_of_the_bytes(bundles: Path) -> None:
+    with_a_secret(bundles)
+    forget(bundles)
+    assert not holds(bundles, SECRET)
     assert check_all(bundles)[1] == []
+    assert len(list_bundles(bundles)) == 3
     assert not any(Bundle.open(bundles, bundle_id).manifest.assembled for bundle_id in list_bundles(bundles))
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(("owner", "name"), [(os, "fsync"), (os, "link"), (os, "rename"), (os, "replace"), (shutil, "rmtree")])
+def test_an_erasure_that_is_killed_at_any_step_is_ended_by_the_next(bundles: Path, owner: object, name: str) -> None:
+    with_a_secret(bundles)
+    original, step = getattr(owner, name), 0
+    for step in range(40):
+        place, calls = bundles.parent / str(step), 0
+        shutil.copytree(bundles, place)
+
+        def dying(*args: object, _step: int = step, **kwargs: object) -> object:
+            nonlocal calls
+            calls += 1
+            if calls > _step:
+                raise Killed
+            return original(*args, **kwargs)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(owner, name, dying)
+            try:
+                forget(place)
+            except Killed:
+                pass
+            else:
+                break
+        assert Bundle.open(place).verify() == [], "CURRENT names a whole bundle at any moment"
+        forget(place)
+        assert not holds(place, SECRET)
+        assert check_all(place)[1] == []
+    assert step, f"{name} was never called: the test watches the wrong step"
 
 
 def holds(bundles: Path, text: bytes) -> bool:
