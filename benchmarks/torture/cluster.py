@@ -24,16 +24,19 @@ import safetensors.numpy
 from benchmarks.cluster import made_catalog, on_ray
 from benchmarks.torture.outcome import report, run
 from benchmarks.torture.small import full, small, tried
+from features.progress import silent
 from recsys.artifacts.bundle import Bundle
 from recsys.artifacts.model import Model
 from recsys.cli.list_files import write_answers
 from recsys.cli.list_shards import write_lists
 from recsys.cli.options import State
-from recsys.compute.job import FOLDER
+from recsys.compute.job import FOLDER, Job, cut, results
+from recsys.compute.local import Processes
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh.build import current_model
 from recsys.snapshot.encode import EncodeOptions, encode_catalog
 from recsys.workspace.workspace import Workspace
+from tests.recsys.compute.jobs import open_squares
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,6 +60,11 @@ class Place:
         """The shop's workspace."""
         return Workspace(self.folder / "shop" / "workspace")
 
+    def numbers(self, cluster: Cluster | None, cache: Path) -> bytes:
+        """Square numbers, a third of a second each: workers need no libraries, so that there is time for many kills."""
+        job = Job("squaring", open_squares, {"log": str(cache / "log"), "pause": 0.3}, cache, ".txt")
+        return b" ".join(path.read_bytes() for path in results(cluster or Processes(), job, cut(list(range(60)), 1), silent))
+
     def encode(self, cluster: Cluster | None, cache: Path) -> bytes:
         """Encode a made catalogue from nothing but what `cache` has; return the vectors."""
         model = Model.from_files(Bundle.open(self.workspace.models).files)
@@ -76,8 +84,10 @@ class Place:
 
 def made(place: Place, kind: str, cache: Path) -> set[Path]:
     """Return the results of shards that are there."""
-    root = cache if kind == "encode" else place.workspace.cache
-    return {path for path in (root / FOLDER).glob("*/*") if path.suffix in (".safetensors", ".csv") and not path.name.startswith(".")}
+    root = place.workspace.cache if kind == "lists" else cache
+    return {
+        path for path in (root / FOLDER).glob("*/*") if path.suffix in (".safetensors", ".csv", ".txt") and not path.name.startswith(".")
+    }
 
 
 def descendants(process: psutil.Process, name: str) -> list[psutil.Process]:
@@ -154,17 +164,23 @@ def published() -> Iterator[Place]:
         yield Place(shop.folder.parent)
 
 
+def killings(place: Place, kind: str, kills: int, heads: int) -> None:
+    """Print a line for killed workers and one for killed heads."""
+    with tempfile.TemporaryDirectory() as name:
+        wanted = getattr(place, kind)(None, Path(name))
+    tests = {f"kill_workers_{kind}": (workers_die, kills), f"kill_head_{kind}": (head_dies, heads)}
+    for test, (work, count) in tests.items():
+        report(test, count, int(not tried(test, partial(work, place, kind, wanted, count))))
+
+
 def main() -> None:
-    """Print a line for killed workers and one for killed heads, of each kind of work."""
-    kills, heads = (20, 20) if full() else (5, 2)
+    """Kill during a light job, during encoding and during lists."""
+    heads = 20 if full() else 2
+    with tempfile.TemporaryDirectory() as name:
+        killings(Place(Path(name)), "numbers", 20, heads)
     with published() as place:
         for kind in ("encode", "lists"):
-            with tempfile.TemporaryDirectory() as name:
-                wanted = getattr(place, kind)(None, Path(name))
-            tests = {f"kill_workers_{kind}": (workers_die, kills), f"kill_head_{kind}": (head_dies, heads)}
-            for test, (work, count) in tests.items():
-                fine = tried(test, partial(work, place, kind, wanted, count))
-                report(test, count, int(not fine))
+            killings(place, kind, 20 if full() else 5, heads)
 
 
 if __name__ == "__main__":

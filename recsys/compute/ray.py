@@ -9,6 +9,7 @@ import contextlib
 import importlib.util
 import logging
 import os
+import secrets
 import shutil
 import socket
 import tempfile
@@ -147,7 +148,12 @@ def open_cluster(address: str | None, config: ClusterConfig, cache: Path) -> Ite
     if address is None:
         yield None
         return
-    os.environ.update(_ENVIRONMENT | (_LOOPBACK | _PRIORITY if address == LOCAL else {}))
+    os.environ.update(_ENVIRONMENT)
+    if address == LOCAL:
+        os.environ.update(_LOOPBACK | _PRIORITY)
+        # Other users of this machine reach the loopback interface too. One token a process: Ray reads it once.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     logging.getLogger("ray").setLevel(logging.ERROR)
     if importlib.util.find_spec("ray") is None:
         raise ModuleNotFoundError("No module named 'ray'", name="ray")
