@@ -241,9 +241,10 @@ def test_a_query_of_zeros_gets_the_first_items(index):
 
 
 def test_the_number_of_shards_depends_on_the_size():
-    assert shards_for(0, 128) == shards_for(1, 128) == shards_for(10_000_000, 128) == 1
-    assert shards_for(10_000_001, 128) == shards_for(20_000_000, 128) == 2
-    assert shards_for(10_000_000, 384) == 3
+    assert shards_for(0, 128) == shards_for(1, 128) == shards_for(2_500_000, 128) == 1
+    assert shards_for(2_500_001, 128) == shards_for(5_000_000, 128) == 2
+    assert shards_for(10_000_000, 128) == 4
+    assert shards_for(10_000_000, 384) == 12
     assert shard_bounds(10, 3) == [0, 3, 6, 10]
     assert shard_bounds(2, 5) == [0, 1, 2]
     assert shard_bounds(0, 5) == [0, 0]
