@@ -80,7 +80,8 @@ class Look:
 
     @classmethod
     def before_refresh(cls, workspace: Workspace, config: Path | None, settings: Settings) -> Self | None:
-        """Look at everything; None where more than files decides: a source that is a database or a folder, or experiments."""
+        """Look at everything; None where more than files decides: a source that is a database or a folder, experiments, or a shared
+        store, which a refresh without changes may still have to publish into."""
         from features.ingest.table_store import load_source, source_files
 
         (workspace.cache / RECORD).unlink(missing_ok=True)
@@ -90,7 +91,7 @@ class Look:
             return None
         named = [value for value in source.model_dump().values() if isinstance(value, Path)]
         told_by_files = source.sql is None and (workspace.data / "CURRENT").exists() and not any(one.is_dir() for one in named)
-        if not told_by_files or workspace.experiments.exists():
+        if not told_by_files or workspace.experiments.exists() or settings.storage.url is not None:
             return None
         begun = time.time()
         files = sorted({*map(str, source_files(source) or ()), *(str(one.absolute()) for one in _paths(settings.model_dump()))})
