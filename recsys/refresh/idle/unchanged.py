@@ -80,8 +80,11 @@ class Look:
 
     @classmethod
     def before_refresh(cls, workspace: Workspace, config: Path | None, settings: Settings) -> Self | None:
-        """Look at everything; None where more than files decides: a source that is a database or a folder, experiments, or a shared
-        store, which a refresh without changes may still have to publish into."""
+        """Look at everything; None where more than files decides.
+
+        That is a source that is a database or a folder, experiments, or a shared store, into which a refresh without changes may have to
+        publish.
+        """
         from features.ingest.table_store import load_source, source_files
 
         (workspace.cache / RECORD).unlink(missing_ok=True)
