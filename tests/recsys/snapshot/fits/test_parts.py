@@ -167,11 +167,14 @@ def test_changes_add_up_until_a_part_is_fitted_again(stand: Stand, frames: Frame
 
 def test_new_items_and_users_work_with_models_that_know_neither(stand: Stand, frames: Frames) -> None:
     before = stand.take(frames, None, 0.0)
-    frames = edited(edited(frames, "new item", 4), "new user", 5)
+    buyers = frames[1].group_by("item_id").agg(n=pl.col("user_id").n_unique()).sort("n", "item_id")
+    best = buyers["item_id"][-1]
+    place = frames[0]["item_id"].to_list().index(best)  # of an item with buyers enough for every model
+    frames = edited(edited(frames, "new item", 4), "new user", place)
     snapshot, fits = stand.take(frames, (before[0], before[1].now), 1.0)
     assert set(fits.states.values()) == {"carried over"}
     (row,) = snapshot.catalog.rows(["new-4"])
-    (user,) = snapshot.log.user_rows(["newcomer-5"])
+    (user,) = snapshot.log.user_rows([f"newcomer-{place}"])
     assert row >= 0
     histories = Histories.of_users(snapshot.log, np.array([user]), snapshot.now)
     models = snapshot.collaborative
