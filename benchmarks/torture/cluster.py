@@ -63,7 +63,7 @@ class Place:
     def numbers(self, cluster: Cluster | None, cache: Path) -> bytes:
         """Square numbers, a third of a second each: workers need no libraries, so that there is time for many kills."""
         job = Job("squaring", open_squares, {"log": str(cache / "log"), "pause": 0.3}, cache, ".txt")
-        return b" ".join(path.read_bytes() for path in results(cluster or Processes(), job, cut(list(range(60)), 1), silent))
+        return b" ".join(path.read_bytes() for path in results(cluster or Processes(), job, cut(list(range(160)), 1), silent))
 
     def encode(self, cluster: Cluster | None, cache: Path) -> bytes:
         """Encode a made catalogue from nothing but what `cache` has; return the vectors."""

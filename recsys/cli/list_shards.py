@@ -62,7 +62,8 @@ def open_lists(workspace: str, bundle_id: str, options: dict[str, Any], device: 
     from recsys.workspace.workspace import Workspace
 
     recommender = open_recommender(Workspace(Path(workspace)), bundle_id, shared=True, device=device)
-    asked = RecommendOptions(**{name: tuple(value) if isinstance(value, list) else value for name, value in options.items()})
+    of_request: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+    asked = RecommendOptions(**of_request)
 
     def lists(users: Sequence[str], path: Path) -> None:
         # One batch at a time: several would be answered by threads, and the cores belong to the other workers.

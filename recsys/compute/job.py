@@ -87,11 +87,6 @@ class Job:
 class Cluster(Protocol):
     """Where jobs run."""
 
-    @property
-    def workers(self) -> int:
-        """How many shards are worked on at a time."""
-        ...
-
     def run(self, job: Job, shards: Sequence[Shard]) -> Iterator[Shard]:
         """Make the results of shards; yield each shard when its result is there, in any order."""
         ...

@@ -105,7 +105,9 @@ class RayCluster:
         actor: Any = ray.remote(num_cpus=config.cores, num_gpus=config.gpus, max_restarts=-1, max_task_retries=config.retries)(Worker)
         actors = [actor.remote(job) for _ in range(min(workers, len(shards)))]
         try:
-            done = ActorPool(actors).map_unordered(lambda worker, place: worker.make.remote(place, shards[place]), list(range(len(shards))))
+            done: Any = ActorPool(actors).map_unordered(
+                lambda worker, place: worker.make.remote(place, shards[place]), list(range(len(shards)))
+            )
             for place in done:
                 yield shards[place]
         except RayTaskError as error:

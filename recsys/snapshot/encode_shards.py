@@ -47,8 +47,8 @@ def by_shards(states: TokenStates, vectors: Callable[[TokenStates], np.ndarray])
     """
     from features.text.state_cache import PART
 
-    shards = cut(np.arange(len(states)), PART) or [np.arange(0)]
-    return np.concatenate([vectors(states.select(np.asarray(rows))) for rows in shards])
+    shards = cut(range(len(states)), PART) or [range(0)]
+    return np.concatenate([vectors(states.select(np.array(rows, dtype=np.int64))) for rows in shards])
 
 
 class ClusterEncoder:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from features.errors import DataError
-from features.progress import silent
+from features.progress import Step, silent
 from recsys.compute.job import Cluster, Job, cut, results
 from recsys.compute.local import Processes
 from tests.recsys.compute.jobs import open_squares
@@ -54,14 +56,12 @@ def test_a_result_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_progress_counts_what_is_made(tmp_path: Path) -> None:
-    from contextlib import contextmanager
-
     told: list[object] = []
 
     @contextmanager
-    def progress(label: str, total: int):
+    def progress(label: str, total: int) -> Iterator[Step]:
         told.append((label, total))
-        yield told.append
+        yield lambda advance=1, note="": told.append(advance)
 
     results(Processes(), job(tmp_path), SHARDS[:1], silent)
     results(Processes(), job(tmp_path), SHARDS, progress)
