@@ -164,7 +164,8 @@ def _judged(files: Source, folder: Path, erased: ErasedUsers) -> _Judged:
     raw = raw_optional(files, folder)
     files = with_defaults(files, log.format)
     log_rules = validate_interactions(log.frame, files, log.format)
-    checked_log = stored(log_rules.frame, folder / "log.parquet")
+    last: int = log.frame.select(pl.col("row").max()).collect(engine="streaming").item() or 0
+    checked_log = stored(log_rules.frame, folder / "log.parquet", last)
     if checked_log.filter(pl.col("event_id").is_not_null()).head(1).collect().height:
         checked_log = stored(mark_duplicates(checked_log, "event_id"), folder / "once.parquet")
     if erased.users:
@@ -181,7 +182,7 @@ def _judged(files: Source, folder: Path, erased: ErasedUsers) -> _Judged:
     optional: dict[OptionalName, tuple[RawTable, CheckedTable]] = {
         name: judged_optional(name, table, files, checked_items, erased, folder) for name, table in raw.items()
     }
-    all_rows, checked_log = checked_log, stored(links.mark(checked_log), folder / "known.parquet")
+    all_rows, checked_log = checked_log, stored(links.mark(checked_log), folder / "known.parquet", last)
     if files.variants == "one":
         checked_items, checked_log = one_a_group(checked_items, checked_log, folder)
     if not checked_log.filter(pl.col("reason").is_null()).head(1).collect().height:

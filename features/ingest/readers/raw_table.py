@@ -20,6 +20,7 @@ ITEM_PREFIX = "item:"  # begins columns of the catalogue that are read from the 
 ATTRIBUTE_PREFIX = "attribute:"  # begins columns of customers that are kept as attributes
 MAX_MALFORMED = 1_000_000  # with more than this the file has another format
 FORMULA = r"^[=+\-@\t\r]"
+PIECE = 4_000_000  # rows of a long table that are computed at once
 SHOWN = 60  # characters of an offending value that the quarantine shows
 
 
@@ -181,10 +182,22 @@ def malformed(rows: Sequence[int] = (), reasons: Sequence[str] = (), values: Seq
     return pl.DataFrame({"row": pl.Series(rows, dtype=pl.Int64), "reason": text_column(reasons), "offence": text_column(values)})
 
 
-def stored(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
-    """Write a table to disk, so that it is computed once and never whole in memory, and return it from there."""
-    frame.sink_parquet(path, compression="lz4")
-    return pl.scan_parquet(path)
+def stored(frame: pl.LazyFrame, path: Path, last: int = 0) -> pl.LazyFrame:
+    """Write a table to disk, so that it is computed once and never whole in memory, and return it from there.
+
+    Parameters
+    ----------
+    last : number of the last row. Of more than `PIECE` rows so many are written at once: polars reads ahead of slow expressions.
+    """
+    if last <= PIECE:
+        frame.sink_parquet(path, compression="lz4")
+        return pl.scan_parquet(path)
+    pieces = []
+    for begin in range(0, last + 1, PIECE):
+        pieces.append(path.with_suffix(f".{begin}.parquet"))
+        here = pl.col("row").is_between(begin, begin + PIECE, closed="left")
+        frame.filter(here).sink_parquet(pieces[-1], compression="lz4")
+    return pl.scan_parquet(pieces)
 
 
 def text_column(values: Sequence[str | None]) -> pl.Series:

@@ -15,6 +15,7 @@ from features.ingest import partitions
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.partitions import MOST, of_partition, partition_of, partitions_for
 from features.ingest.pipeline import ingest
+from features.ingest.readers import raw_table
 from features.ingest.rules import refusals
 from features.ingest.source import Source
 from features.ingest.table_store import forget, load_profile, load_quarantine, load_tables, table_digests, users_among
@@ -64,6 +65,7 @@ def test_any_table_in_any_number_of_partitions_is_that_table(tmp_path_factory: p
     with pytest.MonkeyPatch.context() as patch:
         parted(patch, held)
         patch.setattr(refusals, "AT_ONCE", 4)
+        patch.setattr(raw_table, "PIECE", 7)
         found = ingest(source, folder / "parted")
     assert found.interactions == whole.interactions
     assert found.notes == whole.notes
