@@ -1,4 +1,4 @@
-"""Writes the tables of docs/scale.md from docs/performance/unit_costs.jsonl: `python -m benchmarks.scale.report`.
+"""Writes the tables of docs/scale.md from docs/scale/unit_costs.jsonl: `python -m benchmarks.scale.report`.
 
 The large shop's work follows from the unit costs, and a simulated cluster of each size does it.
 """
@@ -157,5 +157,5 @@ def page(text: str, rows: Sequence[Mapping[str, Any]]) -> str:
 
 if __name__ == "__main__":
     place = _DOCS / "scale.md"
-    found = read_rows(_DOCS / "performance" / "unit_costs.jsonl")
+    found = read_rows(_DOCS / "scale" / "unit_costs.jsonl")
     place.write_text(page(place.read_text(encoding="utf-8"), found), encoding="utf-8")
