@@ -34,8 +34,9 @@ class Files:
         return self.command(*words)
 
     def state(self) -> dict[str, bytes]:
-        """Everything in the workspace."""
-        return {str(path): path.read_bytes() for path in (self.folder / "workspace").rglob("*") if path.is_file()}
+        """Everything in the workspace but the caches."""
+        root = self.folder / "workspace"
+        return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file() and root / "cache" not in path.parents}
 
 
 ITEMS = "item_id,title,category,price\nA,Apple tea,tea,1.5\nB,Rye bread,bakery,2\nC,Green tea,tea,3\n"

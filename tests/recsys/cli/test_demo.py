@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 WORK = {
     "trained": (find_or_train, "train_model"),
     "read": (workspace, "ingest"),
-    "built": (build, "indexed"),
+    "built": (build, "assembled"),
     "judged": (evaluate, "evaluate_system"),
 }
 

@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from recsys.service import run
+from recsys.service.processes.worker import GRACE_SECONDS
 from recsys.settings.serve import ServeConfig
 from tests.recsys.test_containers import of, parsed
 
@@ -125,7 +125,7 @@ def test_probes_ask_the_routes_for_it_and_the_end_leaves_time() -> None:
         "/healthz",
     ]
     before = SERVE["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert PODS["serve"]["spec"]["terminationGracePeriodSeconds"] >= before + run.GRACE_SECONDS + 10
+    assert PODS["serve"]["spec"]["terminationGracePeriodSeconds"] >= before + GRACE_SECONDS + 10
     # Ready no longer, before the end of requests: the endpoints are told meanwhile.
     assert SERVE["readinessProbe"]["periodSeconds"] * SERVE["readinessProbe"]["failureThreshold"] <= before
 
