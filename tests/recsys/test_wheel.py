@@ -54,7 +54,7 @@ def normal(requirement: str) -> str:
 
 
 def test_everything_imported_is_declared() -> None:
-    extras = ("train", "serve", "mcp", "oidc", "trace", "tune", "track", "postgres", "demo")
+    extras = ("train", "serve", "mcp", "oidc", "trace", "tune", "track", "ray", "s3", "postgres", "demo")
     groups = [PROJECT["dependencies"], *(PROJECT["optional-dependencies"][extra] for extra in extras)]
     declared = {normal(text) for group in groups for text in group}
     owners = {module: {normal(name) for name in names} for module, names in packages_distributions().items()}
