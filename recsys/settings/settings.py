@@ -148,13 +148,7 @@ class Settings(BaseSettings):
 
     @property
     def indexing(self) -> IndexSettings:
-        """How vectors and words are indexed.
-
-        Raises
-        ------
-        DataError
-            If the file of synonyms cannot be read.
-        """
+        """How vectors and words are indexed; raises DataError if the file of synonyms cannot be read."""
         return IndexSettings(self.index, self.search.words, self.search.retrieval, tuple(self.search.read_synonyms().rows))
 
     def source_or_raise(self, source: Source | None, **options: object) -> Source:
