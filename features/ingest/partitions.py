@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from features.data.log.rows import INTERACTION_COLUMNS
-from features.ingest.table_versions import INTERACTIONS, table_files
+from features.ingest.table_versions import INTERACTIONS, partition_name, table_files
 from features.names import USER_ID
 from features.storage.digests import of_file
 
@@ -56,12 +56,12 @@ def write_log(log: pl.LazyFrame, folder: Path, parts: int) -> list[Path]:
         folder,
         key=_PART,
         include_key=False,
-        file_path_provider=lambda found: _name(found.partition_keys[_PART].item()),
+        file_path_provider=lambda found: partition_name(found.partition_keys[_PART].item()),
         approximate_bytes_per_file=None,
     )
     columns.with_columns(key.alias(_PART)).sink_parquet(target, row_group_size=_HELD // parts)
     for part in range(parts):  # no file was written for a partition without rows
-        if not (path := folder / _name(part)).exists():
+        if not (path := folder / partition_name(part)).exists():
             pl.DataFrame(schema=INTERACTION_COLUMNS).write_parquet(path)
     return table_files(folder, INTERACTIONS)
 
@@ -87,8 +87,3 @@ def share_unchanged(new: Path, current: Path) -> int:
 
 def _partitions(user_ids: pl.Series, parts: int) -> pl.Series:
     return pl.Series(_PART, [partition_of(user, parts) for user in user_ids.to_list()], dtype=pl.UInt32)
-
-
-def _name(part: int) -> str:
-    stem, _, suffix = INTERACTIONS.partition(".")
-    return f"{stem}-{part:03}.{suffix}"

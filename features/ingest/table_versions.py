@@ -83,6 +83,12 @@ def table_files(folder: Path, name: str) -> list[Path]:
     return sorted(folder.glob(f"{stem}-[0-9][0-9][0-9]*.{suffix}"), key=lambda path: (len(path.name), path.name))
 
 
+def partition_name(part: int) -> str:
+    """Return the file name of a partition of the log, see `features.ingest.partitions`."""
+    stem, _, suffix = INTERACTIONS.partition(".")
+    return f"{stem}-{part:03}.{suffix}"
+
+
 def versions(out: Path) -> list[Path]:
     """Return the folders of all versions, newest first."""
     folders = (path for path in out.iterdir() if _VERSION.fullmatch(path.name)) if out.is_dir() else ()
@@ -188,8 +194,12 @@ def _in_use_or_none(out: Path) -> Path | None:
 
 
 def log_files(folder: Path) -> list[Path]:
-    """Return the files of the log. Raises FileNotFoundError like `present`."""
-    return table_files(folder, INTERACTIONS) or [present(folder / INTERACTIONS)]
+    """Return the files of the log. Raises FileNotFoundError like `present`, also for a partition that is not there."""
+    files = table_files(folder, INTERACTIONS) or [present(folder / INTERACTIONS)]
+    if files == [folder / INTERACTIONS]:
+        return files
+    parts = 1 << (len(files) - 1).bit_length()  # their number is a power of two
+    return [present(folder / partition_name(part)) for part in range(max(parts, 2))]
 
 
 def present(path: Path) -> Path:

@@ -7,10 +7,13 @@ trained models cannot be recomputed, and those models are marked. docs/privacy.m
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
 
 from features.behavior.query_clicks import QueryClicks
 from features.errors import BundleError, DataError
@@ -21,7 +24,7 @@ from features.reviews.scored import ScoredReviews
 from features.storage.arrays import Subfolder, in_folder
 from recsys.artifacts.bundle import RETRAIN, Bundle, list_bundles
 from recsys.artifacts.mapped import MAPPED
-from recsys.artifacts.model_store import mark
+from recsys.artifacts.model_store import mark, to_be_trained
 from recsys.artifacts.publish import rewrite
 
 if TYPE_CHECKING:
@@ -59,7 +62,8 @@ class Erased:
 
     def __str__(self) -> str:
         if not (self.users or self.events or self.conversations or self.pages):
-            return "nothing was found of them; their rows are left out if a later read of the sources has some"
+            rewritten = f"; {self.bundles} bundles, which may hold something of anybody, were rewritten" if self.bundles else ""
+            return f"nothing was found of them; their rows are left out if a later read of the sources has some{rewritten}"
         removed = f"{self.rows:,} rows of the tables, {self.events:,} events, {self.conversations:,} conversations"
         removed += f", {self.pages:,} pages" if self.pages else ""
         done = f"{self.users:,} users erased: {removed}, {self.bundles} bundles rewritten"
@@ -102,10 +106,11 @@ def sweep(workspace: Workspace) -> Erased:
     if found:
         # The tables go last: while they hold the user, an interrupted erasure starts again from here.
         models = sum(mark(folder, erased_users) for folder in (workspace.models, workspace.root / "evaluation"))
-    if found or _keeps_old_bytes(workspace.bundles):
+    if found or any(_keeps_more(Bundle.open(workspace.bundles, bundle_id)) for bundle_id in list_bundles(workspace.bundles)):
         renamed = rewrite(workspace.bundles, lambda bundle: _without(workspace, bundle, erased_users), compact=True)
         bundles = sum(old != new for old, new in renamed.items())
     events, conversations, pages = forget_beside(workspace, erased_users)
+    _remove_pulled(workspace)
     rows = forget(workspace.data, erased_users)
     erased_users.done().write(workspace.erased)
     return Erased(len(found), rows, bundles, models, events, conversations, pages)
@@ -136,9 +141,18 @@ def _found(workspace: Workspace, erased_users: ErasedUsers) -> set[str]:
     return found
 
 
-def _keeps_old_bytes(bundles: Path) -> bool:
-    """Return whether a bundle shares parts with bytes that none of its files has any more: these may be of anybody."""
-    return any(Bundle.open(bundles, bundle_id).manifest.assembled for bundle_id in list_bundles(bundles))
+def _remove_pulled(workspace: Workspace) -> None:
+    """Remove what an interrupted pull has fetched. A pull at work removes it at its end, once it has adopted what the store has."""
+    if workspace.pulled.exists():
+        with contextlib.suppress(Timeout), FileLock(workspace.cache / ".pull.lock", timeout=0):
+            _remove(workspace.pulled)
+
+
+def _keeps_more(bundle: Bundle) -> bool:
+    """Return whether a bundle keeps what may be of anybody: bytes that none of its files has any more, or models fitted on earlier logs."""
+    from recsys.snapshot.fits.fit import Fit
+
+    return bool(bundle.manifest.assembled) or Fit.behind(bundle.manifest.about)
 
 
 def _remove(folder: Path) -> None:
@@ -160,17 +174,18 @@ def _counts_searches(bundle: Bundle) -> bool:
 
 
 def _without(workspace: Workspace, bundle: Bundle, erased_users: ErasedUsers) -> tuple[Mapping[str, bytes], dict[str, Any]] | None:
-    """Return the files of a bundle that change without erased users, and its facts; None if none is in it.
+    """Return the files of a bundle that change without erased users, and its facts; None if none can be in it.
 
-    A bundle does not say whose searches it counts. So the search log is counted again without them.
+    A bundle does not say whose searches it counts. So the search log is counted again without them. Nor does it say who is in models that
+    were carried over from earlier logs. So these are fitted again.
     """
     from recsys.artifacts.model import ServedModel
-    from recsys.snapshot.fits.fit import FITS
+    from recsys.snapshot.fits.fit import FITS, Fit
     from recsys.snapshot.search_clicks import query_clicks
     from recsys.snapshot.snapshot import Snapshot, recounted, reviewed
 
-    gone = _gone(bundle, erased_users)
-    if not gone and not _counts_searches(bundle):
+    gone, behind = _gone(bundle, erased_users), Fit.behind(bundle.manifest.about)
+    if not gone and not behind and not _counts_searches(bundle):
         return None
     try:
         snapshot = Snapshot.from_files(Subfolder(bundle.files, "snapshot"))
@@ -178,7 +193,7 @@ def _without(workspace: Workspace, bundle: Bundle, erased_users: ErasedUsers) ->
     except (KeyError, ValueError, TypeError) as error:
         raise BundleError(f"bundle {bundle.id} is of another version and cannot be changed ({error!r})") from error
     clicks = query_clicks(workspace, snapshot, erased_users) if is_ingested(workspace.data) else QueryClicks.empty()
-    if not gone and clicks.to_files() == snapshot.query_clicks.to_files():
+    if not gone and not behind and clicks.to_files() == snapshot.query_clicks.to_files():
         return None
     reviews, words = snapshot.reviews.without_users(gone), snapshot.review_words
     words = None if words is None else words.of_reviews(reviews.reviews[REVIEW].to_numpy())
@@ -190,5 +205,6 @@ def _without(workspace: Workspace, bundle: Bundle, erased_users: ErasedUsers) ->
     customers = snapshot.customers.of_users(snapshot.log.user_ids, left.user_ids)
     files = replace(recounted(snapshot, left, retrieval), customers=customers).to_files()
     # Its data differs now, so the next build does not reuse this bundle.
-    about = bundle.manifest.about | {"inputs": None, RETRAIN: True, FITS: {}}
+    about = bundle.manifest.about | {"inputs": None, FITS: {}}
+    about[RETRAIN] = bool(gone) or bool(about.get(RETRAIN)) or to_be_trained(workspace)
     return in_folder("snapshot", files), about

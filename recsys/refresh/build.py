@@ -128,8 +128,7 @@ class Build:
             about["gates"], drift = self._compare(snapshot)
             about["drift"] = drift
         files = answering_files(self.model, self._model_key, self.previous) | in_folder("snapshot", snapshot.to_files())
-        files |= in_folder("intents", intents.to_files()) if intents else {}
-        files |= in_folder("messages", messages.to_files())
+        files |= (in_folder("intents", intents.to_files()) if intents else {}) | in_folder("messages", messages.to_files())
         bundle_id = publish(self.workspace.bundles, files, about, self.settings.bundles.keep)
         if drift:
             self._report(bundle_id, about)
@@ -277,8 +276,8 @@ def publish_tables(
     key, previous, read = inputs(workspace, settings), bundle_in_use(workspace, settings), workspace.events.last()
     catalog, log = workspace.load(settings.events)
     _log.info("%s", log.clock)
-    if previous and previous.manifest.about["inputs"] == key:
-        return _unchanged(previous, settings), None
+    if said := _unchanged(previous, key, settings, gated=gated):
+        return said, None
     as_of = items_as_of(workspace.data)
     build = Build(workspace, settings, current_model(workspace, settings), key, previous, gated, device, read, as_of, cluster)
     message, drift = build.publish(catalog, log)
@@ -288,11 +287,14 @@ def publish_tables(
 def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catalog, log: Interactions) -> str:
     """Publish a bundle of these tables. Vectors that the bundle in use has from the same model are reused."""
     key, previous = key_of(workspace, settings, model, catalog, log), bundle_in_use(workspace, settings)
-    if previous and previous.manifest.about["inputs"] == key:
-        return _unchanged(previous, settings)
+    if said := _unchanged(previous, key, settings, gated=False):
+        return said
     return Build(workspace, settings, model, key, previous).publish(catalog, log)[0]
 
 
-def _unchanged(bundle: Bundle, settings: Settings) -> str:
+def _unchanged(bundle: Bundle | None, inputs: str, settings: Settings, *, gated: bool) -> str | None:
+    """Say that a bundle is what would be built; None if it is not. A build without gates carries no part over."""
+    if bundle is None or bundle.manifest.about["inputs"] != inputs or (not gated and Fit.behind(bundle.manifest.about)):
+        return None
     notes = (*Coverage.stored(bundle.manifest.about).notes, *settings.search.read_synonyms().notes)
     return "\n".join((f"nothing has changed: bundle {bundle.id} stays in use", *notes))

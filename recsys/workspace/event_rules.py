@@ -45,11 +45,13 @@ class SourceFacts:
     ----------
     last : last day, as `days` counts; 0 without rows.
     both : ids of events that the sources have.
+    recent : those of them whose event is at most `keep_days` older than that day.
     nameless : whether no row has an id that was given.
     """
 
     last: int
     both: pl.Series
+    recent: pl.Series
     nameless: bool
 
     @classmethod
@@ -62,10 +64,12 @@ class SourceFacts:
         given = ids.filter(~pl.col("event_id").str.starts_with(DERIVED)).head(1).collect(engine="streaming").height
         both = ids.join(events.lazy().select("event_id"), on="event_id", how="semi").collect(engine="streaming")["event_id"]
         if newest is None:
-            return cls(0, both, nameless=True)
+            return cls(0, both, both, nameless=True)
         late = log.filter(pl.col("timestamp") > newest - timedelta(days=2)).select("timestamp").unique().collect(engine="streaming")
         last = days(late["timestamp"].dt.epoch("s").to_numpy(), config.time_zone, whole_days=True).max()
-        return cls(int(last), both, nameless=not given)
+        day = days(events["timestamp"].dt.epoch("s").to_numpy(), config.time_zone, whole_days=False)
+        recent = events.filter(pl.Series(day >= last - config.keep_days))["event_id"]
+        return cls(int(last), both, both.filter(both.is_in(recent.implode())), nameless=not given)
 
 
 def merge(log: pl.DataFrame, events: pl.DataFrame, config: EventWeights, facts: SourceFacts | None = None) -> Merged:
@@ -93,7 +97,7 @@ def merge(log: pl.DataFrame, events: pl.DataFrame, config: EventWeights, facts: 
     unmatched = received.filter(~old & nameless & ~received["event_id"].is_in(both))
     others = rows.filter(~pl.col("event_id").is_in(both).fill_null(value=False))
     if config.same_day == "service":
-        dropped = rows["event_id"].is_in(received.filter(~old)["event_id"].implode()).fill_null(value=False) | rows["at"].is_in(
+        dropped = rows["event_id"].is_in(facts.recent.implode()).fill_null(value=False) | rows["at"].is_in(
             _paired(unmatched, others).implode()
         )
         log, fresh, spent = log.filter(~dropped), events.filter(~old), old

@@ -58,6 +58,10 @@ class WorkspacePaths:
         return self.cache / "extract"
 
     @property
+    def pulled(self) -> Path:
+        return self.cache / "pull"
+
+    @property
     def reports(self) -> Path:
         return self.root / "reports"
 

@@ -160,7 +160,11 @@ class BundleWriter:
         if before is None or name not in before.manifest.files or not self.assemble or len(content) < SMALLEST:
             return False
         assembly = Assembly.of(content, before, name)
-        if not assembly.worthwhile or not all(self._link(stored, path) for path, (_, stored) in assembly.links.items()):
+        if not assembly.worthwhile:
+            return False
+        if not all(self._link(stored, path) for path, (_, stored) in assembly.links.items()):
+            for path in assembly.links.keys() - self.parts.keys():  # what no manifest lists counts as damage
+                (self.folder / path).unlink(missing_ok=True)
             return False
         self.parts |= {path: entry for path, (entry, _) in assembly.links.items()}
         if assembly.new:

@@ -1,7 +1,8 @@
 """Whether a refresh can have anything to do, told by stamps of files alone: nothing of the program but this is loaded.
 
 After a refresh that found nothing changed, one digest is stored: of the stamps of everything that such a refresh reads, of the program's
-own files and of the environment. While it stays the same, a refresh would find the same again.
+own files, of the folders that name each installed package with its version, and of the environment. While it stays the same, a refresh
+would find the same again. The code of other packages is not looked at: one that is edited where it lies counts when it is installed again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 from filelock import FileLock, Timeout
 
 from features.errors import RecsysError
-from recsys.refresh.idle.stamps import files_below, stamp
+from recsys.refresh.idle.stamps import files_below, newest, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 RECORD = "unchanged.json"  # of the cache
 _PROGRAM = ("features", "retrieval", "ranking", "eval", "recsys")
+_INSTALLED = (".dist-info", ".egg-info")  # folders that name a package with its version
+_PATH = tuple(sys.path)  # before libraries add to it
 _SETTLED = 2.0  # seconds: what was written within one tick of a file system's clock looks alike
 _CURRENT = ("data/CURRENT", "models/CURRENT", "bundles/CURRENT")
 _OTHERS = ("erased.json", "experiments.toml", "service/events.sqlite", "service/items.sqlite", "reports")
@@ -129,10 +132,9 @@ def _digest(root: Path, config: Path | None, files: list[str]) -> tuple[str, flo
     """Return the SHA-256 of all stamps, of the environment and of where the program runs, and the newest time, seconds since the epoch."""
     stamps: dict[str, list[int] | None] = {path: stamp(path) for path in _watched(root.absolute(), config)}
     stamps |= {path: stamp(path) for path in files}
-    newest = max((max(one[1], one[2]) for one in stamps.values() if one), default=0) / 1e9
     environment = sorted((name, value) for name, value in os.environ.items() if name.startswith("RECSYS_"))
     facts = [stamps, environment, str(config), os.getcwd(), sys.version]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest(), newest
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest(), newest(stamps.values()) / 1e9
 
 
 def _watched(root: Path, config: Path | None) -> Iterator[str]:
@@ -140,6 +142,9 @@ def _watched(root: Path, config: Path | None) -> Iterator[str]:
     here = Path(__file__).resolve().parents[3]
     for package in _PROGRAM:
         yield from files_below(here / package)
+    for place in _PATH:
+        with contextlib.suppress(OSError):  # a zip file, or a folder that does not exist
+            yield from (entry.path for entry in os.scandir(place or ".") if entry.name.endswith(_INSTALLED))
     yield str((config or Path("recsys.toml")).absolute())
     for name in (*_CURRENT, *_OTHERS):
         yield str(root / name)

@@ -16,7 +16,7 @@ from features.errors import BundleError
 from features.ingest.table_store import SETTLED
 from features.storage.atomic import write_whole
 from recsys.artifacts.bundle import Bundle, list_bundles, sound_bundle
-from recsys.refresh.idle.stamps import stamp
+from recsys.refresh.idle.stamps import newest, stamp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,8 +57,7 @@ def verified_at(record: dict[str, Any], bundle_id: str, files: dict[str, list[in
     if record.get("bundle") != bundle_id or record.get("files") != files or not all(files.values()):
         return 0
     at = int(record.get("at", 0))
-    newest = max((max(one[1], one[2]) for one in files.values() if one), default=0)
-    return at if newest < at - SETTLED else 0
+    return at if newest(files.values()) < at - SETTLED else 0
 
 
 def _stamps(bundle: Bundle) -> dict[str, list[int] | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
@@ -62,8 +62,15 @@ class Fit:
 
     @classmethod
     def stored(cls, about: Mapping[str, Any]) -> dict[str, Self]:
-        """Return the fits that a bundle's manifest tells by the name of their part; none of those of earlier versions."""
-        return {name: cls(**fit) for name, fit in (about.get(FITS) or {}).items()}
+        """Return the fits that a bundle's manifest tells by the name of their part; none that another version tells in other keys."""
+        keys = {one.name for one in fields(cls)}
+        return {name: cls(**fit) for name, fit in (about.get(FITS) or {}).items() if fit.keys() == keys}
+
+    @classmethod
+    def behind(cls, about: Mapping[str, Any]) -> bool:
+        """Return whether a part of the bundle may have been fitted on other data than the bundle's own."""
+        fits = cls.stored(about)
+        return len(fits) < len(about.get(FITS) or {}) or any(fit.changed_events or fit.changed_items for fit in fits.values())
 
 
 @dataclass(frozen=True)

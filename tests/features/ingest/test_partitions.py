@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import features.ingest.pipeline
+from features.errors import DataError
 from features.ingest import partitions
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.partitions import MOST, of_partition, partition_of, partitions_for
@@ -41,6 +42,18 @@ def source(tmp_path: Path) -> Source:
 def parted(monkeypatch: pytest.MonkeyPatch, rows: int = 100) -> None:
     """Let a partition have a few rows."""
     monkeypatch.setattr(partitions, "ROWS_A_GIB", rows / 4)
+
+
+@pytest.mark.parametrize("lost", [0, 2, 3])
+def test_a_partition_that_is_missing_is_told(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: int) -> None:
+    parted(monkeypatch)
+    ingest(source, tmp_path / "out")
+    path = log_files(in_use(tmp_path / "out"))[lost]
+    assert len(log_files(path.parent)) == 4
+    path.unlink()
+    for reading in (load_tables, table_digests):
+        with pytest.raises(DataError, match=rf"interactions-00{lost}.parquet does not exist: run `recsys ingest`"):
+            reading(tmp_path / "out")
 
 
 @settings(max_examples=5, deadline=None)

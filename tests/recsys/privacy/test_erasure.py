@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from filelock import FileLock
 
 from features.errors import DataError
 from features.ingest.erased_users import ErasedUsers
@@ -89,6 +90,43 @@ def test_a_bundle_is_what_it_would_be_had_the_user_never_been_there(spare: Place
     assert before.pop(about) != after.pop(about), "what is expected of others is not computed again, and its notes count customers"
     assert before == after
     assert traces(workspace, USER) == []
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_who_left_the_source_before_is_in_no_model_that_was_carried_over(spare: Place, kept: int) -> None:
+    """With one bundle kept, only such models know them any more."""
+    workspace, settings = spare.workspace, spare.settings
+    lax = {"refit_share": 0.5, "max_ndcg_drop": 1.0, "max_events_lost": 1.0}
+    more = {"refresh": settings.refresh.model_copy(update=lax), "bundles": settings.bundles.model_copy(update={"keep": kept})}
+    settings = settings.model_copy(update=more)
+    log = pl.read_csv(spare.log)
+    log.filter(pl.col("user_id") != USER).write_csv(spare.log)
+    refresh(workspace, settings)
+    behind = Bundle.open(workspace.bundles).manifest.about["fits"]
+    assert all(fit["changed_events"] for fit in behind.values()), "everything is carried over"
+    assert len(list_bundles(workspace.bundles)) == kept
+    said = erase(workspace, USER)
+    assert said.bundles == kept
+    assert ("may hold something of anybody" in str(said)) == (not said.users)
+    rewritten = dict(Bundle.open(workspace.bundles).manifest.files)
+    assert "nothing has changed" not in str(refresh(workspace, settings))
+    built = dict(Bundle.open(workspace.bundles).manifest.files)
+    about = "snapshot/customers/about.json"
+    for files in (rewritten, built):
+        files.pop(about)
+    assert rewritten == built
+    assert not any(fit["changed_events"] for fit in Bundle.open(workspace.bundles).manifest.about["fits"].values())
+
+
+def test_what_an_interrupted_pull_has_fetched_is_removed_and_that_of_one_at_work_is_left_to_it(spare: Place) -> None:
+    fetched = spare.workspace.pulled / "objects"
+    fetched.mkdir(parents=True)
+    (fetched / "rows").write_text(USER)
+    with FileLock(spare.workspace.cache / ".pull.lock"):
+        erase(spare.workspace, "user-08")
+    assert fetched.exists()
+    erase(spare.workspace, USER)
+    assert not spare.workspace.pulled.exists()
 
 
 def test_they_stay_away_when_the_same_files_are_read_again(spare: Place) -> None:

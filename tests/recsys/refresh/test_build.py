@@ -75,6 +75,20 @@ def test_a_build_tells_which_texts_the_encoder_cannot_read(spare: Any) -> None:
     assert again.splitlines()[1:] == built.splitlines()[1:]
 
 
+def test_a_build_fits_anew_what_a_refresh_carried_over(spare: Any) -> None:
+    lax = {"refit_share": 0.5, "max_ndcg_drop": 1.0}
+    settings = spare.settings.model_copy(update={"refresh": spare.settings.refresh.model_copy(update=lax)})
+    log = pl.read_csv(spare.log)
+    log.head(len(log) - 3).write_csv(spare.log)
+    refresh(spare.workspace, settings)
+    assert Bundle.open(spare.workspace.bundles).manifest.about["fits"]["collaborative models"]["changed_events"] == 3
+    assert "nothing has changed" in str(refresh(spare.workspace, settings)), "a refresh may carry it over"
+    assert "is in use" in build.build_index(spare.workspace, settings)
+    fits = Bundle.open(spare.workspace.bundles).manifest.about["fits"].values()
+    assert [(fit["changed_events"], fit["changed_items"]) for fit in fits] == [(0, 0)] * 4
+    assert "nothing has changed" in build.build_index(spare.workspace, settings)
+
+
 def test_training_and_building_say_what_they_did(ready):
     assert "trained until 2024-07-1" in ready.trained
     assert "on cpu" in ready.trained

@@ -14,7 +14,7 @@ import pytest
 
 from features.data.log.rows import INTERACTION_COLUMNS
 from features.ingest import partitions
-from features.ingest.partitions import of_partition
+from features.ingest.partitions import of_partition, partition_of
 from features.ingest.table_store import load_source
 from features.ingest.table_versions import in_use, log_files
 from recsys.recommend import open
@@ -113,6 +113,16 @@ def test_partitions_are_merged_as_the_whole_log_is(tmp_path: Path, rule: str) ->
     assert pl.concat([part.log for part in parts]).sort(columns).equals(whole.log.sort(columns))
     assert sorted(number for part in parts for number in part.spent) == sorted(whole.spent)
     assert len(log) < len(whole.log) < len(log) + len(events)
+
+
+def test_an_id_that_rows_of_another_user_have_is_found_in_every_partition() -> None:
+    row = source((NOON, None, "given")).with_columns(user_id=pl.lit("user-01"))
+    events = row.with_columns(user_id=pl.lit("user-02"), number=pl.lit(1))
+    config = EventWeights.model_validate({"same_day": "service"})
+    assert [partition_of(user, 2) for user in ("user-01", "user-02")] in ([0, 1], [1, 0])
+    facts = SourceFacts.of(row.lazy(), events, config)
+    parts = [merge(of_partition(row, part, 2), of_partition(events, part, 2), config, facts).log for part in range(2)]
+    assert pl.concat(parts)["user_id"].to_list() == merge(row, events, config).log["user_id"].to_list() == ["user-02"]
 
 
 def test_a_workspace_with_partitions_loads_and_prunes_as_one_without(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:

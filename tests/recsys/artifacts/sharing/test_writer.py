@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -67,6 +68,25 @@ def test_a_file_that_differs_little_is_assembled(bundles: Path) -> None:
     assert (check_all(bundles)[1], len(check_all(bundles)[0])) == ([], 2)
     names = {path.relative_to(bundle.folder).as_posix() for path in bundle.folder.rglob("*") if path.is_file()}
     assert names == {*bundle.manifest.stored, "manifest.json"}
+
+
+def test_links_that_end_half_way_leave_a_whole_bundle(bundles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    array = rows()
+    make(bundles, array)
+    make(bundles, changed(array, 1))
+    right, made = os.link, []
+
+    def link(*arguments: object, **options: object) -> None:
+        if made:
+            raise OSError(errno.EMLINK, "Too many links")
+        made.append(arguments)
+        right(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "link", link)
+    publish(bundles, array_files("states", changed(changed(array, 1), 2)), {}, 9)
+    assert made
+    assert Bundle.open(bundles).manifest.assembled == ()
+    assert check_all(bundles)[1] == []
 
 
 def test_its_rows_are_read_in_blocks(bundles: Path) -> None:

@@ -83,6 +83,41 @@ def test_a_configuration_counts(workspace: Workspace) -> None:
     assert still_unchanged(workspace.root, Path("other.toml")) is None
 
 
+def test_what_a_link_leads_to_counts(workspace: Workspace) -> None:
+    Path("shared.toml").write_text("")
+    Path("recsys.toml").symlink_to("shared.toml")
+    refreshed(workspace)
+    assert still_unchanged(workspace.root, None) == SAID
+    Path("shared.toml").write_text("[refresh]")
+    assert still_unchanged(workspace.root, None) is None
+    refreshed(workspace)
+    Path("other.toml").write_text("[refresh]")
+    Path("recsys.toml").unlink()
+    Path("recsys.toml").symlink_to("other.toml")
+    assert still_unchanged(workspace.root, None) is None
+
+
+def test_nothing_is_stored_of_a_link_to_a_file_that_was_written_just_now(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("recsys.toml").symlink_to("later.toml")
+    monkeypatch.setattr(unchanged.time, "time", lambda: Path("recsys.toml").lstat().st_ctime + 100)
+    monkeypatch.setattr(unchanged, "_SETTLED", 50.0)
+    refreshed(workspace)
+    assert (workspace.cache / RECORD).exists()
+    Path("later.toml").write_text("")
+    os.utime("later.toml", (time.time(), time.time()))
+    refreshed(workspace)
+    assert not (workspace.cache / RECORD).exists()
+
+
+def test_a_library_of_another_version_counts(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unchanged, "_PATH", ("no-such-folder", *unchanged._PATH, "."))
+    Path("tool-1.0.dist-info").mkdir()
+    refreshed(workspace)
+    assert still_unchanged(workspace.root, None) == SAID
+    Path("tool-1.0.dist-info").rename("tool-1.1.dist-info")
+    assert still_unchanged(workspace.root, None) is None
+
+
 def test_the_environment_counts(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECSYS_REFRESH__REFIT_SHARE", "0")
     assert still_unchanged(workspace.root, None) is None
