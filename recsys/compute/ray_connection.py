@@ -85,17 +85,21 @@ def _started(config: ClusterConfig) -> Iterator[None]:
     _remove_abandoned()
     folder = tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-")
     try:
-        ray.init(
-            address="local",
-            num_cpus=(config.workers or usable_cores()) * config.cores,
-            include_dashboard=False,
-            object_store_memory=config.memory_mb << 20,
-            log_to_driver=False,
-            configure_logging=False,
-            _node_ip_address=_HOST,
-            _temp_dir=folder,
-            _system_config={"gcs_rpc_server_reconnect_timeout_s": _GONE},
-        )
+        try:
+            ray.init(
+                address="local",
+                num_cpus=(config.workers or usable_cores()) * config.cores,
+                include_dashboard=False,
+                object_store_memory=config.memory_mb << 20,
+                log_to_driver=False,
+                configure_logging=False,
+                _node_ip_address=_HOST,
+                _temp_dir=folder,
+                _system_config={"gcs_rpc_server_reconnect_timeout_s": _GONE},
+            )
+        except Exception as error:  # Ray waits 30 seconds for its processes, and raises this very type
+            line = " ".join(str(error).split())[:200]
+            raise ClusterError(f"Ray does not start on this machine ({line}): run the same command again when it is less busy") from error
         yield
     finally:
         ray.shutdown()

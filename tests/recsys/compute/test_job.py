@@ -96,7 +96,8 @@ def test_a_job_that_another_command_has_is_waited_for(tmp_path: Path, caplog: py
 
 
 def test_what_killed_commands_left_goes_after_a_while(tmp_path: Path) -> None:
-    (old,), (new,) = (results(Processes(), job(tmp_path, dies_once=str(tmp_path / name)), [[2]], silent) for name in ("log", "x"))
+    (old,) = results(Processes(), job(tmp_path), [[2]], silent)
+    (new,) = results(Processes(), job(tmp_path, dies_once=str(tmp_path / "log")), [[2]], silent)
     os.utime(old.parent, (0, 0))
     with job(tmp_path).alone():
         pass
