@@ -51,14 +51,12 @@ class Stage:
     Attributes
     ----------
     seconds : of one core, for all of it.
-    serial_seconds : of one core, that no other can share: merging on the head.
     bytes : read from and written to the object store.
     task_seconds : of a task, wanted.
     """
 
     name: str
     seconds: float
-    serial_seconds: float = 0.0
     bytes: float = 0.0
     task_seconds: float = 300.0
 
@@ -119,7 +117,6 @@ class _Simulation:
             woken, self.more = self.more, self.env.event()
             woken.succeed()
             self.env.run(self.done)
-            self.env.run(self.env.timeout(stage.serial_seconds))
             self.outcome.stage_seconds[stage.name] = self.env.now - begun
         return self.outcome
 

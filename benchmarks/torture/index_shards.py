@@ -96,8 +96,8 @@ def main() -> None:
     """Open an index on a cluster of this machine, and kill."""
     with (
         tempfile.TemporaryDirectory() as cache,
-        open_cluster("local", CONFIG, Path(cache)),
-        index_on_cluster(open_made, [20_000_000] * SHARDS, CONFIG) as there,
+        open_cluster("local", CONFIG, Path(cache)) as cluster,
+        index_on_cluster(cluster, open_made, [20_000_000] * SHARDS) as there,
     ):
         search_under_kills(there)
 

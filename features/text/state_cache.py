@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import uuid
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,6 +89,6 @@ def _read(path: Path, wanted: Mapping[bytes, int]) -> tuple[list[bytes], TokenSt
 def _write(folder: Path, hashes: np.ndarray, part: TokenStates) -> None:
     """Write a file named by its texts: two processes that encode the same ones write the same file."""
     name = hashlib.sha256(hashes.tobytes()).hexdigest()[:24]
-    temporary = folder / f"{name}.{os.getpid()}.tmp"
+    temporary = folder / f"{name}.{uuid.uuid4().hex}.tmp"  # machines that share a cache have the same process ids
     temporary.write_bytes(safetensors.numpy.save({"hashes": hashes, "offsets": part.offsets, "states": np.asarray(part.states)}))
     os.replace(temporary, folder / f"{name}.safetensors")

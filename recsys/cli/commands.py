@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -164,19 +165,19 @@ def refresh(
     See docs/refresh.md.
     """
     state = state_of(context)
+    if every is not None:
+        from recsys.apps.watches import WATCHES
+        from recsys.refresh.refresh import refresh_every
+
+        refresh_every(state.workspace, state.settings, every, typer.echo, device, WATCHES, partial(state.on_cluster, cluster))
+        return
+    from recsys.refresh.idle.unchanged import Look, still_unchanged
+
+    if (message := still_unchanged(state.root, state.config)) is not None:
+        typer.echo(message)
+        return
+    look = Look.before_refresh(state.workspace, state.config, state.settings)
     with state.on_cluster(cluster) as workers:
-        if every is not None:
-            from recsys.apps.watches import WATCHES
-            from recsys.refresh.refresh import refresh_every
-
-            refresh_every(state.workspace, state.settings, every, typer.echo, device, WATCHES, workers)
-            return
-        from recsys.refresh.idle.unchanged import Look, still_unchanged
-
-        if (message := still_unchanged(state.root, state.config)) is not None:
-            typer.echo(message)
-            return
-        look = Look.before_refresh(state.workspace, state.config, state.settings)
         done = state.shop.refresh(device=device, cluster=workers)
     typer.echo(done)
     if look is not None and done.unchanged and not done.news:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from features.storage.digests import of_file
+from features.storage.digests import of_file, of_json
 from recsys.compute.job import Job, cut, results
 from recsys.recommend.request import RecommendOptions
 
@@ -24,7 +24,7 @@ _BATCHES = 4  # of `Recommender.answer`, in a shard: a second of work
 def write_lists(cluster: Cluster, state: State, options: RecommendOptions, users: Sequence[str], out: Path) -> int:
     """Write the lists of users as `recsys.cli.list_files.write_answers` does, and return the number of rows.
 
-    What a killed call has made is used by the next one of the same bundle, options, rules and prices, on the same day.
+    What a killed call has made is used by the next one of the same users, bundle, options, rules and prices, on the same day.
 
     Raises
     ------
@@ -43,14 +43,16 @@ def write_lists(cluster: Cluster, state: State, options: RecommendOptions, users
         "bundle_id": Bundle.open(workspace.bundles).id,
         "options": asdict(options),
         "device": state.settings.serve.device,
-        # Workers read these for themselves; here they are part of the name of the results.
+        # Workers read these for themselves; here they are part of the name of the results, as the users are: each command removes its own.
+        "users": of_json(list(users)),
         "rules": [of_file(path) if path.exists() else None for path in (workspace.rules, workspace.merchandising)],
         "items": asdict(workspace.item_changes.since(Known()).known),
         "day": datetime.now(UTC).date().isoformat(),
     }
     job = Job("answering users", open_lists, arguments, workspace.cache.absolute(), out.suffix)
-    rows = join_parts(results(cluster, job, cut(users, _BATCHES * BATCH), terminal_progress), out)
-    job.remove()
+    with job.alone():
+        rows = join_parts(results(cluster, job, cut(users, _BATCHES * BATCH), terminal_progress), out)
+        job.remove()
     return rows
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from contextlib import nullcontext
+import sys
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,8 +16,7 @@ import typer
 from recsys.moments import utc_moment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator, Sequence
 
     from recsys.compute.job import Cluster
     from recsys.settings.settings import Settings
@@ -55,13 +55,19 @@ class State:
 
         return Shop(self.workspace, self.settings)
 
-    def on_cluster(self, address: str | None) -> AbstractContextManager[Cluster | None]:
-        """Have the cluster of the option `--cluster` until the context ends. Raises ClusterError where nothing answers."""
+    @contextmanager
+    def on_cluster(self, address: str | None) -> Iterator[Cluster | None]:
+        """Have the cluster of the option `--cluster` until the context ends. Raises ClusterError where nothing answers.
+
+        What is printed until then goes to stderr: Ray tells of dead workers on stdout, which carries answers.
+        """
         if address is None:
-            return nullcontext()
+            yield None
+            return
         from recsys.compute.ray import open_cluster
 
-        return open_cluster(address, self.settings.cluster, self.workspace.cache)
+        with redirect_stdout(sys.stderr), open_cluster(address, self.settings.cluster, self.workspace.cache) as cluster:
+            yield cluster
 
 
 def state_of(context: typer.Context) -> State:

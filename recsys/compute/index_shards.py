@@ -21,7 +21,7 @@ from retrieval.index import search_shards
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from recsys.settings.cluster import ClusterConfig
+    from recsys.compute.ray import RayCluster
     from retrieval.index_shard import IndexShard
 
     OpenShard = Callable[[int], IndexShard]
@@ -84,24 +84,27 @@ class ClusterIndex:
 
 
 @contextmanager
-def index_on_cluster(open_shard: OpenShard, sizes: Sequence[int], config: ClusterConfig) -> Iterator[ClusterIndex]:
-    """Open each shard in an actor of the cluster that this process is connected to, until the context ends.
+def index_on_cluster(cluster: RayCluster, open_shard: OpenShard, sizes: Sequence[int]) -> Iterator[ClusterIndex]:
+    """Open each shard in an actor, until the context ends.
 
     Parameters
     ----------
+    cluster : where; it is connected to.
     open_shard : a function at the top of a module, with its arguments bound; called with a shard's number on the machine that holds it.
     sizes : bytes of each shard, by which Ray chooses a machine with that much memory.
 
     Raises
     ------
     ClusterError
-        If a shard is not open in time.
+        If a shard is not open in time, or for the reasons of `RayCluster.connect`.
     RecsysError
         What `open_shard` raises.
     """
+    cluster.connect()
     import ray
     from ray.exceptions import RayError
 
+    config = cluster.config
     actor: Any = ray.remote(num_cpus=0, scheduling_strategy="SPREAD", max_restarts=-1, max_task_retries=config.retries)(ShardActor)
     actors = tuple(actor.options(memory=size).remote(open_shard, number) for number, size in enumerate(sizes))
     try:

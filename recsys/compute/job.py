@@ -6,12 +6,18 @@ that make the same file make the same bytes: whoever is killed, each shard count
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
+import time
+import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
+
+from filelock import FileLock, Timeout
 
 from features.errors import disk_errors
 from features.storage.atomic import sync
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 FOLDER = "compute"  # of a workspace's cache
+KEPT_SECONDS = 30 * 86_400
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class Job:
             path = self.result_of(shard)
             if path.exists():
                 return
-            temporary = path.with_name(f".{os.getpid()}-{path.name}")
+            temporary = path.with_name(f".{uuid.uuid4().hex}-{path.name}")  # machines that share a cache have the same process ids
             with disk_errors(self.folder, "written"):
                 self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 run(shard, temporary)
@@ -79,9 +86,39 @@ class Job:
 
         return make
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the job until the context ends; another process with the same job waits, because `remove` removes the results of both.
+
+        Results that nothing has touched for `KEPT_SECONDS` go: their commands were killed, and nobody went on.
+        """
+        root = self.cache / FOLDER
+        with disk_errors(root, "written"):
+            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = FileLock(self.folder.with_suffix(".lock"))
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                _log.warning("%s: another command does the same: this one begins when that is done", self.label)
+                lock.acquire()
+        try:
+            _remove_abandoned(root)
+            yield
+        finally:
+            lock.release()
+
     def remove(self) -> None:
         """Remove the results, once they are of no more use."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _remove_abandoned(root: Path) -> None:
+    oldest = time.time() - KEPT_SECONDS
+    for path in root.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another command removes it
+            if path.stat().st_mtime < oldest:
+                _log.info("%s is removed: nothing has used it for %d days", path, KEPT_SECONDS // 86_400)
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
 
 
 class Cluster(Protocol):

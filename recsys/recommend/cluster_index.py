@@ -17,7 +17,7 @@ from retrieval.index_shard import IndexShard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from recsys.settings.cluster import ClusterConfig
+    from recsys.compute.ray import RayCluster
 
 TOWERS, SEARCH = "snapshot/index", "snapshot/search/index"  # folders of the two indexes
 
@@ -29,12 +29,13 @@ def open_shard(bundles: str, bundle_id: str, folder: str, number: int) -> IndexS
 
 
 @contextmanager
-def cluster_index(bundle: Bundle, config: ClusterConfig, folder: str = TOWERS) -> Iterator[ClusterIndex]:
+def cluster_index(bundle: Bundle, cluster: RayCluster, folder: str = TOWERS) -> Iterator[ClusterIndex]:
     """Open an index of a bundle with an actor for each shard, see `index_on_cluster`."""
     _, shards = index_header(Subfolder(bundle.files, folder))
     sizes = [
         sum(entry.size for name, entry in bundle.manifest.files.items() if name.startswith(f"{folder}/{shard_folder(number)}/"))
         for number in range(shards)
     ]
-    with index_on_cluster(partial(open_shard, str(bundle.folder.parent.resolve()), bundle.id, folder), sizes, config) as index:
+    open_one = partial(open_shard, str(bundle.folder.parent.resolve()), bundle.id, folder)
+    with index_on_cluster(cluster, open_one, sizes) as index:
         yield index

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from recsys.refresh.webhook import post
 from recsys.remote.push import share
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from datetime import timedelta
 
     from recsys.compute.job import Cluster
@@ -111,14 +113,21 @@ def refresh_every(
     report: Callable[[Refreshed], None],
     device: Device = "auto",
     watches: Watches | None = None,
-    cluster: Cluster | None = None,
+    on_cluster: Callable[[], AbstractContextManager[Cluster | None]] = nullcontext,
 ) -> None:
-    """Refresh forever. A failed refresh is logged and counted, and leaves the bundle in use."""
+    """Refresh forever. A failed refresh is logged and counted, and leaves the bundle in use.
+
+    Parameters
+    ----------
+    on_cluster : opens what encodes new texts in place of this process, for each refresh anew: Ray ends a program that is connected to it
+        when its head dies, also while the program sleeps.
+    """
     consecutive = total = 0
     while True:
         begun = time.monotonic()
         try:
-            done = refresh(workspace, settings, device, watches, cluster)
+            with on_cluster() as cluster:
+                done = refresh(workspace, settings, device, watches, cluster)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a panic in a Rust library is not an Exception

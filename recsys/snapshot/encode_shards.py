@@ -110,9 +110,10 @@ def spread_states(cluster: Cluster, encoder: TextEncoder, texts: Sequence[str], 
 
     files = in_folder("encoder", encoder.to_files())
     job = _job(open_states, files, cache, "auto", ".done")
-    _store(job, files)
-    results(cluster, job, cut(texts, PART), progress)
-    _remove(job)
+    with job.alone():
+        _store(job, files)
+        results(cluster, job, cut(texts, PART), progress)
+        _remove(job)
 
 
 def open_states(model: str, cache: str, device: Device) -> Callable[[Sequence[str], Path], None]:

@@ -20,6 +20,6 @@ if TYPE_CHECKING:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
     if importlib.util.find_spec("ray") is None:  # not imported: `open_cluster` sets what Ray reads when it is
         pytest.skip("Ray is not installed")
-    with open_cluster("local", ClusterConfig(workers=2, memory_mb=80), tmp_path_factory.mktemp("cache")) as opened:
+    with open_cluster("local", ClusterConfig(workers=2, memory_mb=80, answer_seconds=120), tmp_path_factory.mktemp("cache")) as opened:
         assert opened is not None
         yield opened

@@ -10,7 +10,6 @@ from recsys.recommend.cluster_index import SEARCH, cluster_index
 from recsys.recommend.open import open_recommender
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
-from recsys.settings.cluster import ClusterConfig
 
 if TYPE_CHECKING:
     from recsys.compute.ray import RayCluster
@@ -22,7 +21,7 @@ USERS = [*(f"user-{number:02}" for number in range(0, 60, 7)), None]
 def test_lists_are_those_of_this_machine(cluster: RayCluster, spare: Place) -> None:
     index = spare.settings.index.model_copy(update={"shards": 3})
     build.build_index(spare.workspace, spare.settings.model_copy(update={"index": index}))
-    here, bundle, config = open_recommender(spare.workspace), Bundle.open(spare.workspace.bundles), ClusterConfig(answer_seconds=120)
-    with cluster_index(bundle, config) as there, cluster_index(bundle, config, SEARCH) as search:
+    here, bundle = open_recommender(spare.workspace), Bundle.open(spare.workspace.bundles)
+    with cluster_index(bundle, cluster) as there, cluster_index(bundle, cluster, SEARCH) as search:
         assert [len(there), len(search)] == [len(here.snapshot.index), len(here.snapshot.search_index)]
         assert list(replace(here, index=there).answer(RecommendOptions(), USERS)) == list(here.answer(RecommendOptions(), USERS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import psutil
@@ -13,6 +13,7 @@ import pytest
 
 from features.errors import BundleError, ClusterError
 from recsys.compute.index_shards import ClusterIndex, index_on_cluster
+from recsys.compute.ray import open_cluster
 from recsys.settings.cluster import ClusterConfig
 from retrieval.index import ItemIndex
 from retrieval.index_config import IndexConfig
@@ -20,11 +21,11 @@ from retrieval.index_shard import IndexShard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from recsys.compute.ray import RayCluster
 
 DIM, SIZES = 8, [20_000_000] * 3
-CONFIG = ClusterConfig(answer_seconds=120)
 
 
 def made() -> np.ndarray:
@@ -45,9 +46,22 @@ def open_slowly(seconds: float, number: int) -> IndexShard:
     return open_made(number)
 
 
+def test_it_connects_to_the_cluster_and_starts_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ClusterError("connected here")
+
+    monkeypatch.setattr("recsys.compute.ray.connected", refuse)
+    with (
+        open_cluster("local", ClusterConfig(), tmp_path) as cluster,
+        pytest.raises(ClusterError, match="^connected here$"),
+        index_on_cluster(cast("RayCluster", cluster), open_made, SIZES),
+    ):
+        pass
+
+
 @pytest.fixture(scope="module")
 def there(cluster: RayCluster) -> Iterator[ClusterIndex]:
-    with index_on_cluster(open_made, SIZES, CONFIG) as index:
+    with index_on_cluster(cluster, open_made, SIZES) as index:
         yield index
 
 
@@ -86,12 +100,12 @@ def test_an_actor_that_dies_is_restarted(there: ClusterIndex) -> None:
 
 
 def test_a_shard_that_cannot_be_opened_says_why(cluster: RayCluster) -> None:
-    with pytest.raises(BundleError, match=r"^shard \d is damaged: build the index again$"), index_on_cluster(open_damaged, SIZES, CONFIG):
+    with pytest.raises(BundleError, match=r"^shard \d is damaged: build the index again$"), index_on_cluster(cluster, open_damaged, SIZES):
         pass
 
 
-def test_a_shard_that_does_not_answer_fails_the_search(cluster: RayCluster) -> None:
-    config = ClusterConfig(answer_seconds=1)
+def test_a_shard_that_does_not_answer_fails_the_search(cluster: RayCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "config", ClusterConfig(answer_seconds=1))
     words = r"^\d of 3 shards of the index have not answered within 1 s"
-    with pytest.raises(ClusterError, match=words), index_on_cluster(partial(open_slowly, 60.0), SIZES, config):
+    with pytest.raises(ClusterError, match=words), index_on_cluster(cluster, partial(open_slowly, 60.0), SIZES):
         pass

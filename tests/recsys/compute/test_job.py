@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,6 +74,35 @@ def test_progress_counts_what_is_made(tmp_path: Path) -> None:
 def test_an_error_of_a_shard_ends_the_job(cluster: Cluster, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="negative"):
         results(cluster, job(tmp_path), [[-1]], silent)
+
+
+def test_a_job_that_another_command_has_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    order: list[str] = []
+
+    def other() -> None:
+        with job(tmp_path).alone():
+            order.append("there")
+
+    thread = threading.Thread(target=other)
+    with job(tmp_path).alone():
+        with job(tmp_path, dies_once="x").alone():
+            order.append("another job")
+        thread.start()
+        while "another command does the same" not in caplog.text:
+            assert thread.is_alive(), "it does not wait"
+        order.append("here")
+    thread.join()
+    assert order == ["another job", "here", "there"]
+
+
+def test_what_killed_commands_left_goes_after_a_while(tmp_path: Path) -> None:
+    (old,) = results(Processes(), job(tmp_path), [[2]], silent)
+    (new,) = results(Processes(), job(tmp_path, dies_once=str(tmp_path / "log")), [[2]], silent)
+    os.utime(old.parent, (0, 0))
+    with job(tmp_path).alone():
+        pass
+    assert not old.parent.exists()
+    assert new.exists()
 
 
 def test_results_are_removed(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import psutil
@@ -56,12 +59,40 @@ def test_a_job_that_cannot_be_opened(cluster: RayCluster, tmp_path: Path) -> Non
 
 
 def test_it_listens_on_the_loopback_interface_alone(cluster: RayCluster) -> None:
+    cluster.connect()
     listening = []
     for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
         with contextlib.suppress(psutil.NoSuchProcess):  # a worker of an earlier test ends
             listening += [one for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
     assert len(listening) >= 3, "the head, the scheduler and this process listen"
     assert {one.laddr.ip for one in listening} <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+
+
+IMPORTED_FIRST = """
+import sys
+from pathlib import Path
+from recsys.compute.ray import open_cluster
+from recsys.settings.cluster import ClusterConfig
+sys.modules["ray"] = sys
+with open_cluster("local", ClusterConfig(), Path()):
+    pass
+"""
+
+
+@pytest.mark.parametrize("missing", [["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"], ["RAY_AUTH_MODE"], []])
+def test_ray_that_was_imported_before_is_refused(missing: list[str], tmp_path: Path) -> None:
+    variables = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_AUTO_CONNECT": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_worker_niceness": "0",
+        "RAY_AUTH_MODE": "token",
+    }
+    environment = {name: value for name, value in (os.environ | variables).items() if name not in missing}
+    done = subprocess.run([sys.executable, "-c", IMPORTED_FIRST], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == bool(missing)
+    assert ("ClusterError: Ray was imported before" in done.stderr) == bool(missing)
+    assert all(f"{name}=" in done.stderr for name in missing)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])

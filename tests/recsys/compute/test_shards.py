@@ -108,7 +108,22 @@ def test_lists_of_shards(spare: Place, tmp_path: Path, suffix: str, monkeypatch:
         assert pl.read_parquet(here).equals(pl.read_parquet(there))
     else:
         assert here.read_bytes() == there.read_bytes()
-    assert list((spare.workspace.cache / "compute").iterdir()) == []
+    assert [path for path in (spare.workspace.cache / "compute").iterdir() if path.is_dir()] == []
+
+
+def test_lists_of_other_users_stay(spare: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("recsys.cli.list_files.join_parts", killed)
+        with pytest.raises(KeyboardInterrupt):
+            lists(spare, Processes(), tmp_path / "a.csv", ["user-01"])
+    (left,) = (spare.workspace.cache / "compute").glob("*/*.csv")
+    lists(spare, Processes(), tmp_path / "b.csv", ["user-02"])
+    assert left.exists()
+    lists(spare, Processes(), tmp_path / "a.csv", ["user-01"])
+    assert not left.exists()
 
 
 def test_lists_on_ray(cluster: Cluster, spare: Place, tmp_path: Path) -> None:
@@ -121,6 +136,7 @@ def test_the_command_line(command: Command, spare: Place, tmp_path: Path, monkey
     @contextmanager
     def processes(address: str, *_: object) -> Iterator[Processes]:
         assert address == "local"
+        print("(raylet) a worker died")
         yield Processes()
 
     monkeypatch.setattr("recsys.compute.ray.open_cluster", processes)
@@ -129,7 +145,8 @@ def test_the_command_line(command: Command, spare: Place, tmp_path: Path, monkey
     root = ("--workspace", str(spare.workspace.root))
     out = command(*root, "recommend", "--users-file", str(users), "--out", str(tmp_path / "x.csv"), "--cluster", "local")
     assert out.code == 0
-    assert "2 users, 20 rows" in out.out
+    assert out.out.startswith("2 users, 20 rows")
+    assert "a worker died" in out.err
     assert command(*root, "recommend", "--cluster", "local").code == 2
     with (spare.folder / "items.csv").open("a") as file:
         file.write("new-1,a new tea,,acme,drinks|tea,2.5,true\n")

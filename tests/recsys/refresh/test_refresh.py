@@ -8,7 +8,8 @@ import socket
 import sqlite3
 import sys
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -21,6 +22,7 @@ from features.errors import DataError
 from features.ingest.source import Source
 from features.ingest.table_store import load_source, unchanged
 from recsys.artifacts.bundle import Bundle, current_id, list_bundles
+from recsys.compute.local import Processes
 from recsys.privacy.erasure import erase
 from recsys.refresh.drift import psi
 from recsys.refresh.quality_gates import RefusedError
@@ -177,6 +179,27 @@ def test_the_loop_continues_after_any_failure_and_counts_it(monkeypatch: pytest.
         "refresh failed (2 in a row, 2 in all), next try in 0:00:00: unexpected ValueError: odd",
         "refresh failed (1 in a row, 3 in all), next try in 0:00:00: unexpected Panic: gave up",
     ]
+
+
+def test_the_loop_holds_no_cluster_while_it_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[object] = []
+
+    @contextmanager
+    def on_cluster() -> Iterator[Processes]:
+        order.append("opened")
+        yield Processes()
+        order.append("closed")
+
+    def sleep(_: float) -> None:
+        order.append("sleeps")
+        if len(order) > 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("recsys.refresh.refresh.time.sleep", sleep)
+    monkeypatch.setattr("recsys.refresh.refresh.refresh", lambda *given: order.append(given[-1]) or Refreshed("done"))
+    with pytest.raises(KeyboardInterrupt):
+        refresh_every(Workspace(Path("nowhere")), Settings(), timedelta(0), lambda _: None, on_cluster=on_cluster)
+    assert order == ["opened", Processes(), "closed", "sleeps"] * 2
 
 
 def test_an_unexpected_failure_is_posted_too(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
