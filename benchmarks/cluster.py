@@ -11,7 +11,7 @@ import contextlib
 import random
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +20,26 @@ import polars as pl
 
 from benchmarks.paired import say
 from benchmarks.torture.small import small
+from eval.metrics.user_items import UserItems
 from features.data.catalog import Catalog
+from features.data.histories import Histories
 from recsys.cli.list_files import write_answers
 from recsys.cli.list_shards import write_lists
 from recsys.cli.options import State
 from recsys.compute.local import Processes
 from recsys.compute.ray import open_cluster
+from recsys.recommend.open import open_recommender
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh.build import current_model
 from recsys.settings.cluster import ClusterConfig
 from recsys.settings.settings import Settings
 from recsys.snapshot.encode import Encoded, EncodeOptions, encode_catalog
+from recsys.training.few_buyers.window_retriever import WindowRetriever, WindowUsers, labelled_lists
+from recsys.training.job import TrainingJob
+from recsys.training.windows import Windows
 from recsys.workspace.workspace import Workspace
+from retrieval.hybrid import HybridRetriever
+from retrieval.two_tower.retriever import TwoTowerRetriever
 from tests.conftest import CATEGORIES
 
 if TYPE_CHECKING:
@@ -39,6 +47,7 @@ if TYPE_CHECKING:
 
     from recsys.artifacts.model import Model
     from recsys.compute.job import Cluster
+    from retrieval.candidates import Candidates
 
 WORKERS = 2
 TARGET = 1.25
@@ -125,6 +134,29 @@ def listing(state: State, users: list[str], name: str) -> Work:
     return Work(name, do, lambda one, other: float(one == other), {"users": len(users)})
 
 
+def retrieving(workspace: Workspace, model: Model, users: list[str], name: str) -> Work:
+    """Return the candidates of users at the moment of the bundle in use, as a window of a training has them."""
+    snapshot = open_recommender(workspace).snapshot
+    sales = snapshot.collaborative.popularity.ranking
+    towers = TwoTowerRetriever(model.tower, snapshot.space, snapshot.index, snapshot.text_of, sales)
+    retriever = HybridRetriever(snapshot.collaborative, towers, model.retrieval)
+    rows = {user: row for row, user in enumerate(snapshot.log.user_ids.tolist())}
+    histories = Histories.of_users(snapshot.log, np.array([rows[user] for user in users]), snapshot.now)
+    nothing = np.zeros(0, dtype=np.int64)
+    bought = UserItems.of(nothing, nothing, len(users), len(snapshot.catalog))
+    asked = [WindowUsers(WindowRetriever(retriever, snapshot.stats, model.retrieval.candidates), histories, bought)]
+    job = TrainingJob(snapshot.catalog, snapshot.log, Windows.plan(snapshot.log, snapshot.now), Settings(), 0)
+
+    def do(cluster: Cluster | None, folder: Path) -> Candidates:
+        return labelled_lists(replace(job, cluster=cluster, cache=folder), asked)[0].candidates
+
+    def same(one: Candidates, other: Candidates) -> float:
+        pairs = [(one.rows, other.rows), (one.scores, other.scores), *((one.features[name], other.features[name]) for name in one.features)]
+        return float(np.mean([left.tobytes() == right.tobytes() for left, right in pairs]))
+
+    return Work(name, do, same, {"users": len(users), "items": len(snapshot.catalog)})
+
+
 def made_catalog(count: int) -> Catalog:
     """Return items whose texts are all different."""
     words, rng = sorted({word for kinds in CATEGORIES.values() for kind in kinds for word in kind.split()}), random.Random(0)
@@ -133,13 +165,13 @@ def made_catalog(count: int) -> Catalog:
 
 
 def main() -> None:
-    """Print a row for encoding, and one for lists."""
+    """Print a row for encoding, one for lists, and one for candidates."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--texts", type=int, default=100_000)
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--workspace", type=Path)
-    parser.add_argument("--only", choices=("encode", "lists"))
+    parser.add_argument("--only", choices=("encode", "lists", "candidates"))
     given = parser.parse_args()
     with contextlib.ExitStack() as stack:
         if given.workspace is None:
@@ -151,10 +183,12 @@ def main() -> None:
             model, (items, log) = current_model(workspace, settings), workspace.load(settings.events)
             catalog, users = Catalog.from_frame(items.frame.head(given.texts)), list(map(str, log.user_ids))[: given.users]
         kind = "made" if given.workspace is None else "shop"
-        if given.only != "lists":
+        if given.only in (None, "encode"):
             encoding(model, catalog, f"ray_encode_{kind}").measure(given.rounds)
-        if given.only != "encode":
+        if given.only in (None, "lists"):
             listing(State(workspace.root), users, f"ray_lists_{kind}").measure(given.rounds)
+        if given.only in (None, "candidates"):
+            retrieving(workspace, model, users, f"ray_candidates_{kind}").measure(given.rounds)
 
 
 if __name__ == "__main__":

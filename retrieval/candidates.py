@@ -71,6 +71,10 @@ class Candidates:
         features = {name: pick(column, np.nan) for name, column in self.features.items()}
         return replace(self, rows=pick(self.rows, -1), scores=pick(self.scores, -np.inf), features=features)
 
+    def trimmed(self) -> Candidates:
+        """Return the lists without the columns at their end in which every user has padding; one column stays."""
+        return self.first(max(1, int(self.valid.sum(axis=1).max(initial=1))))
+
     def first(self, k: int) -> Candidates:
         """Return the first k candidates of each user."""
         return replace(

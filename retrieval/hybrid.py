@@ -100,6 +100,13 @@ class HybridRetriever:
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """Return at most k candidates a user, best fused score first, see `Retriever`."""
+        return self.padded(users, k, allowed).trimmed()
+
+    def padded(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+        """Return what `retrieve` returns, each list padded to k candidates.
+
+        A user's list does not depend on the other users, and to the last bit not on those of other batches of `BATCH` users.
+        """
         parts = []
         for part in batches(len(users)):
             mask = allowed if allowed is None or allowed.ndim == 1 else allowed[part]
@@ -108,14 +115,12 @@ class HybridRetriever:
             # Features of this batch now, while the models' scores of these users are cached.
             parts.append((rows, scores, self.features(batch, rows) | {TOWER_RANK: tower_rank}))
         if not parts:
-            empty = np.full((0, 1), -1, dtype=np.int64)
-            rank = {TOWER_RANK: np.zeros((0, 1), np.float32)}
-            return Candidates(users, empty, np.zeros((0, 1), np.float32), self.features(users, empty) | rank)
-        rows = np.concatenate([rows for rows, _, _ in parts])
-        width = max(1, int((rows >= 0).sum(axis=1).max(initial=1)))
-        scores = np.concatenate([scores for _, scores, _ in parts])[:, :width]
-        features = {name: np.concatenate([columns[name] for _, _, columns in parts])[:, :width] for name in parts[0][2]}
-        return Candidates(users, rows[:, :width], scores, features)
+            empty = np.full((0, k), -1, dtype=np.int64)
+            rank = {TOWER_RANK: np.zeros((0, k), np.float32)}
+            return Candidates(users, empty, np.zeros((0, k), np.float32), self.features(users, empty) | rank)
+        rows, scores = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
+        features = {name: np.concatenate([columns[name] for _, _, columns in parts]) for name in parts[0][2]}
+        return Candidates(users, rows, scores, features)
 
     def _source_rows(self, users: Histories, allowed: np.ndarray | None) -> Iterator[tuple[str, np.ndarray]]:
         """Yield the list of each source with a quota: rows (b, quota), padded with -1."""

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
+from safetensors.numpy import save
 
 from features.names import TITLE, WORDS_KNN, WORDS_LAST, WORDS_SIMILARITY
+from features.storage.arrays import arrays_of
 from retrieval.collaborative.scoring import TopScores, batches, gather
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from features.data.histories import Histories
     from retrieval.candidates import Candidates
     from retrieval.collaborative.models import Collaborative
@@ -62,6 +66,19 @@ class TextSimilarity:
         counts.data = ((1 + np.log(counts.data)) * rarity[counts.indices]).astype(np.float32)
         norms = np.sqrt(np.asarray(counts.multiply(counts).sum(axis=1)).ravel())
         words = sp.csr_array(sp.diags_array(1 / np.where(norms > 0, norms, 1)) @ counts, dtype=np.float32)
+        return cls(words, text_of, models.item_knn.weights, models.popularity.ranking)
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return the words in safetensors; everything else belongs to the catalogue and to the collaborative models."""
+        arrays = {name: getattr(self.words, name) for name in ("data", "indices", "indptr")}
+        return {"words.safetensors": save(arrays | {"shape": np.array(self.words.shape)})}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], text_of: np.ndarray, models: Collaborative) -> TextSimilarity:
+        """Read the files of `to_files`."""
+        arrays = arrays_of(files, "words.safetensors")
+        shape = tuple(arrays["shape"].tolist())
+        words = sp.csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape)
         return cls(words, text_of, models.item_knn.weights, models.popularity.ranking)
 
     @property

@@ -10,11 +10,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from safetensors.numpy import save
 
 from features.data.interactions import DAY, LABEL_EVENTS, Interactions
+from features.storage.arrays import arrays_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 T = TypeVar("T")
 # A wholesaler's account or a crawler can have a million events; to models, older events than these add nothing.
@@ -125,6 +127,17 @@ class Histories:
         columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in (*COLUMNS, "rows")}
         offsets = np.concatenate([[0], np.cumsum(np.concatenate([part.lengths for part in parts]))]).astype(np.int64)
         return cls(offsets=offsets, now=parts[0].now, **columns)
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return what models read, in safetensors: neither `earlier` nor `disliked`."""
+        arrays = {name: getattr(self, name) for name in (*COLUMNS, "offsets")} | {"now": np.array([self.now])}
+        return {"histories.safetensors": save(arrays if self.rows is None else arrays | {"rows": self.rows})}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Histories:
+        """Read the files of `to_files`."""
+        arrays: dict[str, Any] = dict(arrays_of(files, "histories.safetensors"))
+        return cls(now=int(arrays.pop("now")[0]), **arrays)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from eval.protocol.benchmark_table import EvaluatedSystem
-from features.storage.digests import of_json
+from features.storage.digests import digest, of_json
+from recsys.compute.job import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -94,6 +95,20 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     temporary.rename(folder)
+
+
+def job_files(files: Mapping[str, bytes], cache: Path) -> Path:
+    """Return the folder of the cache, named by its contents, in which the workers of a job read files."""
+    return cache.absolute() / FOLDER / f"files-{digest(files)}"
+
+
+def store_job_files(files: Mapping[str, bytes], cache: Path) -> Path:
+    """Write the folder of `job_files`, unless it is there, and return it."""
+    folder = job_files(files, cache)
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # what customers did may be among them
+        write_files(folder, files)
+    return folder
 
 
 def read_files(folder: Path) -> dict[str, bytes]:

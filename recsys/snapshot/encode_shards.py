@@ -10,9 +10,8 @@ import numpy as np
 import safetensors.numpy
 
 from features.storage.arrays import Subfolder, in_folder
-from features.storage.digests import digest
-from recsys.artifacts.job_cache import read_files, write_files
-from recsys.compute.job import FOLDER, Job, cut, results
+from recsys.artifacts.job_cache import job_files, read_files, store_job_files
+from recsys.compute.job import Job, cut, results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -73,7 +72,7 @@ class ClusterEncoder:
         """Return vectors of texts, float32 (n, dim). Both kinds are made at once, and the second call for the same texts reads them."""
         from features.text.state_cache import PART
 
-        _store(self._job, self._files)
+        store_job_files(self._files, self._job.cache)
         paths = results(self._cluster, self._job, cut(texts, PART) or [[]], self._progress)
         return np.concatenate([safetensors.numpy.load_file(path)[kind] for path in paths])
 
@@ -87,15 +86,7 @@ def _job(
 ) -> Job:
     """Return a job whose workers read a model from a folder of the cache that is named by its contents."""
     cache = cache.absolute()
-    model = cache / FOLDER / f"model-{digest(files)}"
-    return Job("encoding texts", work, {"model": str(model), "cache": str(cache), "device": device}, cache, suffix)
-
-
-def _store(job: Job, files: Mapping[str, bytes]) -> None:
-    """Write the model of a job, unless it is there."""
-    model = Path(job.arguments["model"])
-    if not model.is_dir():
-        write_files(model, files)
+    return Job("encoding texts", work, {"model": str(job_files(files, cache)), "cache": str(cache), "device": device}, cache, suffix)
 
 
 def _remove(job: Job) -> None:
@@ -111,7 +102,7 @@ def spread_states(cluster: Cluster, encoder: TextEncoder, texts: Sequence[str], 
     files = in_folder("encoder", encoder.to_files())
     job = _job(open_states, files, cache, "auto", ".done")
     with job.alone():
-        _store(job, files)
+        store_job_files(files, cache)
         results(cluster, job, cut(texts, PART), progress)
         _remove(job)
 

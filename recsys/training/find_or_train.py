@@ -187,7 +187,7 @@ def _trained(workspace: Workspace, store: Path, plan: TrainingPlan, run: Tracked
     if parent is not None:
         # An erasure since the oldest data in the line of models was read concerns this one too.
         key, read_at = parent.key_of(plan.key, plan.job), min(read_at, parent.read)
-    cache, job = workspace.cache, replace(plan.job, on_epoch=run.epoch)
+    cache, job = workspace.cache, replace(plan.job, on_epoch=run.epoch, cache=workspace.cache)
     work = cache / f"training-{key[:16]}"
     model = train_model(job, device, work, cache) if parent is None else continue_model(parent, job, device, work, cache)
     settings = job.settings

@@ -17,6 +17,7 @@ from retrieval.text_similarity import TextSimilarity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import numpy as np
 
@@ -67,7 +68,8 @@ class TrainingJob:
     watch : called with the ranking and the data that it was fitted on.
     progress : reports the long stages.
     on_epoch : told how the towers stand after each epoch.
-    cluster : encodes the catalogue in place of this process.
+    cluster : encodes the catalogue, and retrieves the windows' candidates, in place of this process.
+    cache : the workspace's cache, where the cluster's workers read and write; None without a cluster.
     """
 
     catalog: Catalog
@@ -82,6 +84,7 @@ class TrainingJob:
     polarities: Polarities | None = None
     on_epoch: EpochWatch = unwatched
     cluster: Cluster | None = None
+    cache: Path | None = None
 
     @cached_property
     def review_words(self) -> ReviewWords | None:

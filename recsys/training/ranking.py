@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -19,10 +20,10 @@ from ranking.cross_encoder.trainer import TrainingPairs, fit_cross_encoder
 from ranking.gbdt import CROSS_ENCODER, RESIDUAL_FEW, few_buyers, fit_base, fit_residual
 from ranking.ranker import rerank_top, with_residual
 from recsys.artifacts.ranking import Ranking
-from recsys.training.few_buyers.lists import few_buyer_lists
+from recsys.training.few_buyers.lists import few_buyer_lists, few_buyer_users
 from recsys.training.few_buyers.ordered import first_of, ordered_by_base
 from recsys.training.few_buyers.text_parts import text_parts
-from recsys.training.few_buyers.window_retriever import WindowRetriever
+from recsys.training.few_buyers.window_retriever import WindowRetriever, WindowUsers, labelled_lists
 from recsys.training.job import RankingData
 
 if TYPE_CHECKING:
@@ -148,11 +149,13 @@ def window_candidates(job: TrainingJob, models: TextModels, window: Window, user
     split = window.split(job.log)
     ground_truth = GroundTruth.of(split, users or job.settings.gbdt.users, job.seed)
     found = WindowRetriever.of(job, models, split.history, window.start, models.vectors, job.collaborative(window))
-    pairs = found.labelled(split.histories(ground_truth.users), ground_truth.bought)
     baskets, rest = anonymous_baskets(split, job.settings.gbdt.visitors, np.random.default_rng([job.seed, len(split.labels)]))
+    known = WindowUsers(found, split.histories(ground_truth.users), ground_truth.bought)
+    few_users = few_buyer_users(job, models, split, found, users)
+    pairs, anonymous, *few = labelled_lists(job, itertools.chain([known, WindowUsers(found, baskets, rest)], few_users))
     recall = float(pairs.labels.sum() / ground_truth.bought.counts.sum())
     _log.info("candidates of %s: %d users, %.1f%% of their purchases found", window, len(ground_truth.users), 100 * recall)
-    return WindowCandidates(pairs, found.labelled(baskets, rest), recall, few_buyer_lists(job, models, split, found, users))
+    return WindowCandidates(pairs, anonymous, recall, few_buyer_lists(few))
 
 
 def anonymous_baskets(split: Split, most: int, rng: np.random.Generator) -> tuple[Histories, UserItems]:

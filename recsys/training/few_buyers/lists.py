@@ -18,12 +18,11 @@ from eval.protocol.ground_truth import GroundTruth
 from features.behavior.item_stats import FEW_BUYERS
 from features.storage.sorted_unique import sorted_unique
 from ranking.cross_encoder.trainer import TrainingPairs
-from recsys.training.few_buyers.window_retriever import WindowRetriever
+from recsys.training.few_buyers.window_retriever import WindowRetriever, WindowUsers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from features.data.histories import Histories
     from features.data.interactions import Interactions
     from features.data.split import Split
     from recsys.training.job import TrainingJob
@@ -33,48 +32,22 @@ _log = logging.getLogger(__name__)
 MOST = 200  # candidates a user: these lists are short of items that a user could like
 
 
-def few_buyer_lists(
+def few_buyer_lists(lists: Sequence[TrainingPairs]) -> TrainingPairs | None:
+    """Return the labelled lists of all kinds of `few_buyer_users` as one; None without any."""
+    _log.info("lists of items with few buyers: %s users", " and ".join(str(len(part.labels)) for part in lists) or "no")
+    return TrainingPairs.joined(lists) if lists else None
+
+
+def few_buyer_users(
     job: TrainingJob, models: TextModels, split: Split, found: WindowRetriever, most: int | None = None
-) -> TrainingPairs | None:
-    """Return labelled lists of items with few buyers, of users who bought one in the window; None where nobody did.
+) -> Iterator[WindowUsers]:
+    """Yield the users of each kind of list: who bought an item with few buyers in the window, one kind at a time, for a retriever is large.
 
     Parameters
     ----------
     found : retrieval over the split's whole history.
     most : users of each kind of list, at most; None for the base booster's number.
     """
-    given = []
-    for users in few_buyer_users(job, models, split, found, most):
-        lists = users.found.labelled(users.histories, users.bought, users.allowed)
-        given.append(TrainingPairs(lists.candidates.first(MOST), lists.labels[:, :MOST], users.stands_for))
-    _log.info("lists of items with few buyers: %s users", " and ".join(str(len(part.labels)) for part in given) or "no")
-    return TrainingPairs.joined(given) if given else None
-
-
-@dataclass(frozen=True)
-class FewBuyerUsers:
-    """Users with what their lists are retrieved from.
-
-    Attributes
-    ----------
-    found : retrieval over what is known when the lists are made.
-    histories : of the users, by what is known then.
-    bought : of the users, by their place in `histories`.
-    allowed : what the lists may hold, bool (b, n_items).
-    stands_for : see `ranking.cross_encoder.trainer.TrainingPairs`.
-    """
-
-    found: WindowRetriever
-    histories: Histories
-    bought: UserItems
-    allowed: np.ndarray
-    stands_for: float
-
-
-def few_buyer_users(
-    job: TrainingJob, models: TextModels, split: Split, found: WindowRetriever, most: int | None = None
-) -> Iterator[FewBuyerUsers]:
-    """Yield the users of each kind of list, see `few_buyer_lists`: one kind at a time, for a retrieval is large."""
     config = job.settings.gbdt
     most = config.few_buyer_users if most is None else min(most, config.few_buyer_users)
     if not most:
@@ -97,7 +70,7 @@ def without_purchases(log: Interactions, hidden: np.ndarray, rng: np.random.Gene
     return log.where(~hidden[log.item] | (place < kept[log.item]))
 
 
-def _hidden(job: TrainingJob, models: TextModels, whole: GroundTruth, most: int, rng: np.random.Generator) -> Iterator[FewBuyerUsers]:
+def _hidden(job: TrainingJob, models: TextModels, whole: GroundTruth, most: int, rng: np.random.Generator) -> Iterator[WindowUsers]:
     """Yield users who bought a hidden item for the first time, for lists of hidden items and items with few buyers."""
     split = whole.split
     hidden = rng.random(split.history.n_items) < job.settings.gbdt.hidden_items
@@ -131,7 +104,7 @@ class _Users:
         return cls(chosen, of_users / max(len(distinct), 1))
 
 
-def _users(found: WindowRetriever, split: Split, whole: GroundTruth, of: _Users, items: np.ndarray) -> Iterator[FewBuyerUsers]:
+def _users(found: WindowRetriever, split: Split, whole: GroundTruth, of: _Users, items: np.ndarray) -> Iterator[WindowUsers]:
     """Yield some users, for lists of items that they had not bought; nothing without users.
 
     Parameters
@@ -145,4 +118,5 @@ def _users(found: WindowRetriever, split: Split, whole: GroundTruth, of: _Users,
         return
     bought, chosen = whole.bought, np.isin(whole.bought.user, users)
     of_users = UserItems.of(np.searchsorted(users, bought.user[chosen]), bought.item[chosen], len(users), bought.n_items)
-    yield FewBuyerUsers(found, split.histories(whole.users[users]), of_users, items & ~whole.seen.mask(users), of.stands_for)
+    allowed = items & ~whole.seen.mask(users)
+    yield WindowUsers(found, split.histories(whole.users[users]), of_users, allowed, of.stands_for, MOST)

@@ -15,8 +15,8 @@ from eval.protocol.ground_truth import GroundTruth
 from features.behavior.item_stats import FEW_BUYERS, distinct_buyers
 from features.data.interactions import DAY
 from ranking.gbdt import BUYERS
-from recsys.training.few_buyers.lists import few_buyer_lists, without_purchases
-from recsys.training.few_buyers.window_retriever import WindowRetriever
+from recsys.training.few_buyers.lists import few_buyer_lists, few_buyer_users, without_purchases
+from recsys.training.few_buyers.window_retriever import WindowRetriever, labelled_lists
 from recsys.training.job import TrainingJob
 from recsys.training.towers import TextModels, fit_text_models
 from recsys.training.windows import Windows
@@ -58,7 +58,8 @@ def who(users: Histories) -> np.ndarray:
 
 def lists(job: TrainingJob, models: TextModels, split: Split | None = None) -> TrainingPairs | None:
     split = split or split_of(job)
-    return few_buyer_lists(job, models, split, WindowRetriever.of(job, models, split.history, split.cut, models.vectors))
+    found = WindowRetriever.of(job, models, split.history, split.cut, models.vectors)
+    return few_buyer_lists(labelled_lists(job, few_buyer_users(job, models, split, found)))
 
 
 def test_hidden_items_have_few_buyers_and_others_are_as_they_were(job: TrainingJob, models: TextModels) -> None:
