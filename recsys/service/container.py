@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from recsys.service.storefront.cursor import Cursors
 from recsys.service.storefront.impression_writer import ImpressionWriter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from fastapi import FastAPI
 
@@ -34,7 +34,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Service:
-    """A workspace, its bundle in use, and the pipeline that answers."""
+    """A workspace, its bundle in use, and the pipeline that answers.
+
+    Attributes
+    ----------
+    long_tasks : set of object
+        Tasks that run and take longer than a request may; the process is not ended meanwhile.
+    """
 
     workspace: Workspace
     settings: Settings
@@ -44,6 +50,7 @@ class Service:
     arm_bundles: ArmBundles = field(init=False)
     experiments: ExperimentBook = field(init=False)
     searches: SearchCounts = field(init=False, default_factory=SearchCounts)
+    long_tasks: set[object] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arm_bundles", ArmBundles(self.workspace, self.settings, self._live_id))
@@ -101,6 +108,16 @@ class Service:
     def erased(self, user_ids: set[str]) -> list[str]:
         """Return the ids among these that have been erased; their events are refused."""
         return ErasedUsers.read(self.workspace.erased).among(user_ids)
+
+    @contextmanager
+    def long_task(self) -> Iterator[None]:
+        """Let this process go on until a task has ended, also where a new bundle replaces it."""
+        task = object()
+        self.long_tasks.add(task)
+        try:
+            yield
+        finally:
+            self.long_tasks.discard(task)
 
     def measure(self) -> None:
         """Set the gauges, when the metrics are read."""

@@ -151,7 +151,7 @@ async def erase(request: Request, user_id: str, service: ServiceOf, live: LiveBu
 
     request.scope["noted"]["user"] = service.pseudonym(user_id)
     try:
-        with times.timed("erasing"):
+        with times.timed("erasing"), service.long_task():
             erase_user = partial(erase_everywhere, service.workspace, service.settings, user_id, patience=ERASE_SECONDS)
             erased, _ = await asyncio.to_thread(erase_user)
     except (DataError, BundleError, StorageError) as error:

@@ -46,6 +46,8 @@ class Supervisor:
         from recsys.service.metrics import SWAPS, count_as  # once there is a folder for the metrics
 
         count_as("supervisor")
+        for outcome in ("taken", "refused"):
+            SWAPS.labels(outcome)  # at 0: Prometheus sees no increase in a counter that begins with 1
         self._workspace, self._settings, self._listening = workspace, settings, listening
         self._pause = min(LOOK_SECONDS, settings.serve.poll_seconds)
         self._slots = [Slot() for _ in range(settings.serve.workers)]
@@ -53,6 +55,8 @@ class Supervisor:
         self._swaps = SWAPS
         self._taken: str | None = None
         self._refused: tuple[str, float] | None = None
+        self._named: str | None = None
+        self._next_look = 0.0
         self._began = self._keys_required = self._stop = False
 
     def run(self) -> None:
@@ -68,7 +72,7 @@ class Supervisor:
                 while not self._stop:
                     self._open()
                     self._wait(woken)
-                    ended = [worker for worker in self._workers if not worker.process.is_alive()]
+                    ended = [worker for worker in self._workers if worker.ended]
                     self._hear()  # also what those said last
                     self._bury(ended)
             finally:
@@ -83,13 +87,16 @@ class Supervisor:
         return of_slots + self._leaving
 
     def _wait(self, woken: socket.socket) -> None:
-        wait([woken, *(worker.pipe for worker in self._workers), *(worker.process.sentinel for worker in self._workers)], self._pause)
+        wait([woken, *(worker.pipe for worker in self._workers)], self._pause)  # a pipe ends with its worker
         with contextlib.suppress(BlockingIOError):
             woken.recv(64)
 
     def _open(self) -> None:
         """Start workers in empty places, and one successor at a time where another bundle is wanted."""
-        now, wanted = time.monotonic(), self._wanted()
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._read_current()
+        wanted = self._wanted()
         for slot in self._slots:
             if slot.opening is not None or now < slot.next_start:
                 continue
@@ -98,25 +105,34 @@ class Supervisor:
             elif wanted not in (None, slot.serving.bundle_id) and all(other.opening is None for other in self._slots):
                 self._start(slot, wanted)
 
-    def _wanted(self) -> str | None:
-        """Return the bundle that CURRENT names; None where it names none, or one that was refused a moment ago."""
+    def _read_current(self) -> None:
+        """Note which bundle CURRENT names."""
+        self._next_look = time.monotonic() + self._settings.serve.poll_seconds
         try:
-            bundle_id = current_id(self._workspace.bundles)
+            self._named = current_id(self._workspace.bundles)
         except BundleError as error:
+            self._named = None
             if self._began:
                 self._refuse("", str(error))
+
+    def _wanted(self) -> str | None:
+        """Return the bundle that CURRENT named at the last look; None where it named none, or one that was refused a moment ago."""
+        if self._refused is not None and self._refused[0] == self._named and time.monotonic() < self._refused[1]:
             return None
-        if self._refused is not None and self._refused[0] == bundle_id and time.monotonic() < self._refused[1]:
-            return None
-        return bundle_id
+        return self._named
 
     def _start(self, slot: Slot, bundle_id: str | None) -> None:
         taken = {worker.assignment.number for worker in self._workers}
         number = next(number for number in range(len(taken) + 1) if number not in taken)
         calm = any(other.serving is not None for other in self._slots)
         assignment = Assignment(number, self._workspace, self._settings, bundle_id, self._keys_required)
-        slot.opening = WorkerHandle(assignment, self._listening, calm=calm)
-        if slot.serving is None:
+        try:
+            slot.opening = WorkerHandle(assignment, self._listening, calm=calm)
+        except (OSError, EOFError) as error:
+            if not self._began:
+                raise ConfigError(f"the service cannot begin: no process could be started ({error})") from error
+            _log.error("a worker could not be started, and is tried again: %s", error)
+        if slot.serving is None or slot.opening is None:
             slot.next_start = time.monotonic() + RETRY_SECONDS
 
     def _hear(self) -> None:
@@ -144,6 +160,7 @@ class Supervisor:
         if before is not None:
             before.retire()
             self._leaving.append(before)
+        self._read_current()  # it may have found a newer one there than the last look
         if worker.bundle_id is not None and worker.bundle_id != self._taken:
             self._taken = worker.bundle_id
             self._swaps.labels("taken").inc()
@@ -181,8 +198,10 @@ class Supervisor:
             raise ConfigError(f"the service cannot begin: {reason}")
         if bundle_id is None:
             _log.error("a worker cannot begin, and is tried again: %s", reason)
-        elif self._wanted() == bundle_id:  # it has not said why
-            self._refuse(bundle_id, reason)
+        else:
+            self._read_current()
+            if self._wanted() == bundle_id:  # it has not said why
+                self._refuse(bundle_id, reason)
 
     @staticmethod
     def _forget(worker: WorkerHandle) -> None:
@@ -196,9 +215,10 @@ class Supervisor:
         self._listening.close()
         for worker in self._workers:
             worker.terminate()  # one that still opens a bundle ends at once
-        while any(worker.process.is_alive() for worker in self._workers):
-            wait([worker.process.sentinel for worker in self._workers if worker.process.is_alive()], LOOK_SECONDS)
-            for worker in self._workers:
+        while running := [worker for worker in self._workers if not worker.ended]:
+            wait([worker.pipe for worker in running], LOOK_SECONDS)
+            for worker in running:
+                worker.read()
                 worker.look()
         for worker in self._workers:
             worker.close()

@@ -109,6 +109,7 @@ def _state(app: FastAPI) -> dict[str, Any]:
         "bundle_id": None if bundles.live is None else bundles.live.bundle.id,
         "refused": bundles.refused,
         "keys_required": not app.state.access.free,
+        "at_work": bool(app.state.service.long_tasks),
     }
 
 
@@ -119,6 +120,7 @@ class WorkerServer(uvicorn.Server):
         super().__init__(config)
         self._pipe, self._app = pipe, app
         self._retired: float | None = None
+        self._told_at_work = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, and tell the supervisor."""
@@ -133,13 +135,17 @@ class WorkerServer(uvicorn.Server):
                     self._retire()
                 else:
                     self._tell()
+            if bool(self._app.state.service.long_tasks) != self._told_at_work:
+                self._tell()
         except (EOFError, OSError):  # there is no supervisor any more
             self.should_exit = True
         return await super().on_tick(counter) or self._is_over()
 
     def _tell(self) -> None:
+        state = _state(self._app)
+        self._told_at_work = state["at_work"]
         with contextlib.suppress(OSError):  # the next look finds that there is no supervisor any more
-            self._pipe.send_bytes(json.dumps(_state(self._app)).encode())
+            self._pipe.send_bytes(json.dumps(state).encode())
 
     def _retire(self) -> None:
         if self._retired is None:
