@@ -24,9 +24,10 @@ def publish(place: Place, price: float) -> str:
 
 
 def flip_a_bit(place: Place, bundle_id: str) -> bytes:
-    """Damage a bundle; returns what the file held."""
+    """Damage a bundle and no other that shares the file; returns what the file held."""
     path = place.workspace.bundles / bundle_id / "snapshot/stats/item_stats.safetensors"
     content = path.read_bytes()
+    path.unlink()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     return content
 
