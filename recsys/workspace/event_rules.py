@@ -86,7 +86,7 @@ def merge(log: pl.DataFrame, events: pl.DataFrame, config: EventWeights, facts: 
     """
     if "event_id" not in log.columns:
         log = log.with_columns(event_id=pl.lit(None, pl.String))
-    if not len(events):
+    if not len(events) and (facts is None or not len(facts.recent)):
         return Merged(log, [])
     facts = facts or SourceFacts.of(log.lazy(), events, config)
     rows, received = (_keyed(frame, config, whole_days).with_row_index("at") for frame, whole_days in ((log, True), (events, False)))
