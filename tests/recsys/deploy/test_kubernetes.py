@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from recsys.service import run
+from recsys.service.processes.worker import GRACE_SECONDS
 from recsys.settings.serve import ServeConfig
 from tests.recsys.test_containers import of, parsed
 
@@ -125,7 +125,7 @@ def test_probes_ask_the_routes_for_it_and_the_end_leaves_time() -> None:
         "/healthz",
     ]
     before = SERVE["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert PODS["serve"]["spec"]["terminationGracePeriodSeconds"] >= before + run.GRACE_SECONDS + 10
+    assert PODS["serve"]["spec"]["terminationGracePeriodSeconds"] >= before + GRACE_SECONDS + 10
     # Ready no longer, before the end of requests: the endpoints are told meanwhile.
     assert SERVE["readinessProbe"]["periodSeconds"] * SERVE["readinessProbe"]["failureThreshold"] <= before
 
@@ -134,7 +134,8 @@ def test_the_proxy_stays_beside_the_service_and_is_what_others_reach() -> None:
     assert PROXY["restartPolicy"] == "Always"
     values = {one["name"]: one["value"] for one in PROXY["env"]}
     configured = (DEPLOY / "haproxy" / "haproxy.cfg").read_text(encoding="utf-8")
-    assert set(values) <= set(re.findall(r"presetenv (\w+)", configured))
+    limits = [MANIFESTS["ConfigMap", one["configMapRef"]["name"]]["data"] for one in PROXY["envFrom"]]
+    assert set(values).union(*limits) <= set(re.findall(r"presetenv (\w+)", configured))
     ports = {one["name"]: one["containerPort"] for one in PROXY["ports"]}
     assert values["RECSYS_BIND"] == f"*:{ports['http']}"
     assert values["RECSYS_SERVER"] == f"127.0.0.1:{ServeConfig().port}"
