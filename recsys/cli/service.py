@@ -70,5 +70,5 @@ def serve(
     given = {name: value for name, value in (("host", host), ("port", port), ("workers", workers)) if value is not None}
     settings = state.settings
     settings = settings.model_copy(update={"serve": settings.serve.model_copy(update=given)})
-    with following(state.workspace, settings):
-        run_service(state.workspace, settings)
+    with following(state.workspace, settings) as follower:
+        run_service(state.workspace, settings, follower)

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
@@ -18,21 +19,30 @@ from recsys.remote.pull import pull
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from ctypes import c_double
 
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
 _log = logging.getLogger(__name__)
+AGAIN_SECONDS = 10.0  # at least, between two starts of the process that follows
 NICE = 10  # below the processes that answer: a fetch reads every byte of a bundle twice
 
 
-def follow(workspace: Workspace, settings: Settings, seconds: float, pause: Callable[[float], object] | None = None) -> None:
+def follow(
+    workspace: Workspace,
+    settings: Settings,
+    seconds: float,
+    pause: Callable[[float], object] | None = None,
+    fetched: Callable[[], object] = lambda: None,
+) -> None:
     """Fetch again and again. A fetch that fails is logged, and leaves what is in use.
 
     Parameters
     ----------
     seconds : between two looks.
     pause : waits that long, and returns something true to end; None never ends.
+    fetched : called after each fetch that did not fail.
     """
     pause = threading.Event().wait if pause is None else pause
     told, failures = "", 0
@@ -54,13 +64,56 @@ def follow(workspace: Workspace, settings: Settings, seconds: float, pause: Call
             if done.parts:
                 _log.info("%s", done)
             told, failures = "", 0
+            fetched()
         if pause(seconds):
             return
 
 
+class Follower:
+    """A process that keeps a workspace up to date with the shared store."""
+
+    def __init__(self, workspace: Workspace, settings: Settings) -> None:
+        # Not forked: the driver of the store has threads.
+        self._context = multiprocessing.get_context("spawn")
+        self._fetched = self._context.RawValue("d", time.time())
+        self._arguments = (workspace, settings, self._fetched)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._begun = time.monotonic()
+        self.process = self._context.Process(target=_follow_parent, args=self._arguments, daemon=True)
+        self.process.start()
+
+    @property
+    def fetched(self) -> float:
+        """When the last fetch ended that did not fail, in seconds since 1970; before the first one, when it began to follow."""
+        return self._fetched.value
+
+    def look(self) -> None:
+        """Begin the process again where it has ended by itself, every few seconds at most."""
+        if self.process.is_alive() or time.monotonic() < self._begun + AGAIN_SECONDS:
+            return
+        _log.error("the process that follows the shared store has ended, and is replaced: exit code %s", self.process.exitcode)
+        self.process.join()
+        try:
+            self._begin()
+        except OSError as error:
+            _log.error("the process that follows the shared store could not be started, and is tried again: %s", error)
+
+    def stop(self) -> None:
+        """End the process."""
+        if self.process.pid is not None:
+            self.process.terminate()
+            self.process.join()
+
+
 @contextlib.contextmanager
-def following(workspace: Workspace, settings: Settings) -> Iterator[None]:
+def following(workspace: Workspace, settings: Settings) -> Iterator[Follower | None]:
     """Fetch before a service begins, and from then on in a process of its own, if the settings name a shared store.
+
+    Yields
+    ------
+    The process, which whoever runs the service looks after; None without a shared store.
 
     Raises
     ------
@@ -68,7 +121,7 @@ def following(workspace: Workspace, settings: Settings) -> Iterator[None]:
         If the first fetch fails and the workspace has no bundle. With one, the service begins with that.
     """
     if settings.storage.url is None:
-        yield
+        yield None
         return
     try:
         _log.info("%s", pull(workspace, settings))
@@ -76,17 +129,14 @@ def following(workspace: Workspace, settings: Settings) -> Iterator[None]:
         if not list_bundles(workspace.bundles):
             raise
         _log.error("%s; the service begins with the bundle that is here", error)
-    # Not forked: the driver of the store has threads.
-    process = multiprocessing.get_context("spawn").Process(target=_follow_parent, args=(workspace, settings), daemon=True)
-    process.start()
+    follower = Follower(workspace, settings)
     try:
-        yield
+        yield follower
     finally:
-        process.terminate()
-        process.join()
+        follower.stop()
 
 
-def _follow_parent(workspace: Workspace, settings: Settings) -> None:
+def _follow_parent(workspace: Workspace, settings: Settings, fetched: c_double) -> None:
     """Follow the store until the process that started this one ends, however it ends."""
     prepare_environment()
     with contextlib.suppress(OSError):
@@ -96,4 +146,8 @@ def _follow_parent(workspace: Workspace, settings: Settings) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the parent ends this process
     parent = multiprocessing.parent_process()
     assert parent is not None
-    follow(workspace, settings, settings.storage.poll_seconds, lambda seconds: wait([parent.sentinel], seconds))
+
+    def note() -> None:
+        fetched.value = time.time()
+
+    follow(workspace, settings, settings.storage.poll_seconds, lambda seconds: wait([parent.sentinel], seconds), note)

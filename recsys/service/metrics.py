@@ -54,6 +54,11 @@ LOST_PAGES = Counter("recsys_lost_pages", "Pages served that were not stored as 
 ACTIONS = Counter("recsys_actions", "Actions on impressions, by outcome: new, repeated, unknown, not_shown, too_many.", ("outcome",))
 ITEM_CHANGES = Counter("recsys_item_changes", "Changes of prices and stock stored.")
 SWAPS = Counter("recsys_swaps", "New bundles, by outcome: taken, refused.", ("outcome",))
+FETCHED = Gauge(
+    "recsys_store_timestamp_seconds",
+    "When the shared store was last read without a failure, in seconds since 1970; 0 without one.",
+    multiprocess_mode="mostrecent",
+)
 BUNDLE_AGE = Gauge("recsys_bundle_age_seconds", "Age of the bundle in use.", multiprocess_mode="mostrecent")
 COVERAGE = Gauge(
     "recsys_list_coverage",

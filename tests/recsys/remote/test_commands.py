@@ -11,6 +11,7 @@ import pytest
 from features.storage.remote.config import StorageConfig
 from recsys.artifacts.bundle import current_id, list_bundles
 from recsys.artifacts.publish import publish
+from recsys.remote import follow
 from recsys.remote.follow import following
 from recsys.remote.push import push
 from recsys.settings.settings import Settings
@@ -82,14 +83,16 @@ def test_what_is_done_here_stays_done_where_the_store_fails(spare: Place, comman
     assert "list of erased users" in command("push", workspace=spare.workspace.root).out
 
 
-def test_a_service_follows_the_store_in_a_process_of_its_own(tmp_path: Path) -> None:
+def test_a_service_follows_the_store_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "shared").mkdir()
     settings = Settings(storage=StorageConfig(url=str(tmp_path / "shared"), poll_seconds=0.05))
     builder, replica = Workspace(tmp_path / "builder"), Workspace(tmp_path / "replica")
     publish(builder.bundles, {"a.txt": b"first"}, {})
     push(builder, settings)
-    with following(replica, settings):
+    with following(replica, settings) as follower:
         assert current_id(replica.bundles) == current_id(builder.bundles), "before the service begins"
+        assert follower is not None
+        began = follower.fetched
         (process,) = multiprocessing.active_children()
         publish(builder.bundles, {"a.txt": b"second"}, {})
         push(builder, settings)
@@ -97,6 +100,15 @@ def test_a_service_follows_the_store_in_a_process_of_its_own(tmp_path: Path) -> 
         while current_id(replica.bundles) != current_id(builder.bundles) and time.monotonic() < until:
             time.sleep(0.05)
         assert current_id(replica.bundles) == current_id(builder.bundles)
+        while follower.fetched == began and time.monotonic() < until:
+            time.sleep(0.05)
+        assert began < follower.fetched <= time.time()
+        process.kill()
+        process.join()
+        monkeypatch.setattr(follow, "AGAIN_SECONDS", 0.0)
+        follower.look()
+        assert follower.process.is_alive(), "another one"
+        process = follower.process
     assert process.exitcode is not None
     # Without the store a service begins with what it has, and without either it does not.
     (tmp_path / "shared").rename(tmp_path / "elsewhere")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from recsys.privacy.erasure import erase
+from recsys.privacy.erasure import Erased, erase
 from recsys.recommend import open
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
@@ -19,7 +19,7 @@ from recsys.service import routes
 from recsys.service.container import Service
 from recsys.workspace.events import Event, EventStore
 from tests.recsys.conftest import Place
-from tests.recsys.service.conftest import Serve, problem, recommender_of, taken_over
+from tests.recsys.service.conftest import Serve, inside, problem, recommender_of, taken_over
 
 
 def send(client: TestClient, *events: dict[str, Any]) -> Any:
@@ -105,10 +105,18 @@ def test_the_next_build_counts_it_and_the_answer_stays(spare: Place, serve: Serv
     assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
 
 
-def test_an_erased_user_is_gone_and_stays_away(spare: Place, serve: Serve) -> None:
-    client = serve(spare)
+def test_an_erased_user_is_gone_and_stays_away(spare: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, counted = serve(spare), []
+
+    def counting(*words: Any, **named: Any) -> Erased:
+        counted.append(len(inside(client).long_tasks))
+        return erase(*words, **named)
+
+    monkeypatch.setattr("recsys.privacy.erasure.erase", counting)
     send(client, {"user": "user-03", "item": "sku-07"}, {"user": "user-04", "item": "sku-07"})
     answer = client.delete("/v1/users/user-03").json()
+    assert counted == [1], "the process is not ended meanwhile"
+    assert not inside(client).long_tasks
     assert answer["events"] == 1
     assert answer["rows"] > 10
     assert answer["bundles"] == 1

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -97,11 +97,10 @@ def test_a_retired_worker_is_not_ended_while_it_erases(begin: Callable, monkeypa
 
 
 def test_a_worker_outlives_the_process_it_was_forked_from(begin: Callable) -> None:
-    from multiprocessing.forkserver import _forkserver  # pyright: ignore[reportAttributeAccessIssue]
-
     worker = begin(answering)
     until(worker.read)
-    os.kill(_forkserver._forkserver_pid, signal.SIGKILL)
+    forked_from: Any = forkserver
+    os.kill(forked_from._forkserver._forkserver_pid, signal.SIGKILL)
     until(lambda: not worker.process.is_alive())
     worker.read()
     assert worker.process.exitcode == handle.EXIT_UNKNOWN
@@ -144,7 +143,7 @@ def test_a_process_that_cannot_be_started_is_tried_again(supervisor: Supervisor,
     def refused(*_: object, **__: object) -> None:
         raise ConnectionRefusedError(111, "Connection refused")
 
-    monkeypatch.setattr(multiprocessing.context.ForkServerProcess, "start", refused)
+    monkeypatch.setattr("multiprocessing.context.ForkServerProcess.start", refused)
     supervisor._began = True
     supervisor._open()
     (slot,) = supervisor._slots
