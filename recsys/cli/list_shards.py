@@ -35,9 +35,11 @@ def write_lists(cluster: Cluster, state: State, options: RecommendOptions, users
     from recsys.cli.list_files import join_parts
     from recsys.progress import terminal_progress
     from recsys.recommend.pipeline import BATCH
+    from recsys.remote.publishing import fetch_first
     from recsys.workspace.item_changes import Known
 
     workspace = state.workspace
+    fetch_first(workspace, state.settings)
     arguments = {
         "workspace": str(workspace.root.absolute()),
         "bundle_id": Bundle.open(workspace.bundles).id,

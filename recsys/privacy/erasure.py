@@ -28,7 +28,7 @@ from recsys.artifacts.model_store import mark, to_be_trained
 from recsys.artifacts.publish import rewrite
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from recsys.workspace.workspace import Workspace
@@ -101,10 +101,23 @@ def sweep(workspace: Workspace) -> Erased:
     erased_users = ErasedUsers.read(workspace.erased)
     if not erased_users.pending:
         return Erased()
-    found = _found(workspace, erased_users)
+    done = remove_users(workspace, erased_users)
+    erased_users.done().write(workspace.erased)
+    return done
+
+
+def remove_users(workspace: Workspace, erased_users: ErasedUsers, clean: Collection[Path] = ()) -> Erased:
+    """Remove erased users from tables, models, bundles and what lies beside them. The caller holds the lock of the workspace.
+
+    Parameters
+    ----------
+    clean : folders of the workspace that were swept where they were published. They stay as they are.
+    """
+    found = _found(workspace, erased_users, clean)
     models = bundles = 0
-    if found:
+    if found or clean:  # clean tables no longer tell whom the models were trained with
         # The tables go last: while they hold the user, an interrupted erasure starts again from here.
+<<<<<<< HEAD
         models = sum(mark(folder, erased_users) for folder in (workspace.models, workspace.root / "evaluation"))
     if found or any(_keeps_more(Bundle.open(workspace.bundles, bundle_id)) for bundle_id in list_bundles(workspace.bundles)):
         renamed = rewrite(workspace.bundles, lambda bundle: _without(workspace, bundle, erased_users), compact=True)
@@ -113,6 +126,15 @@ def sweep(workspace: Workspace) -> Erased:
     _remove_pulled(workspace)
     rows = forget(workspace.data, erased_users)
     erased_users.done().write(workspace.erased)
+=======
+        folders = (folder for folder in (workspace.models, workspace.root / "evaluation") if folder not in clean)
+        models = sum(mark(folder, erased_users) for folder in folders)
+    if workspace.bundles not in clean and (found or _keeps_old_bytes(workspace.bundles)):
+        renamed = rewrite(workspace.bundles, lambda bundle: _without(workspace, bundle, erased_users), compact=True)
+        bundles = sum(old != new for old, new in renamed.items())
+    events, conversations, pages = forget_beside(workspace, erased_users)
+    rows = 0 if workspace.data in clean else forget(workspace.data, erased_users)
+>>>>>>> fixc
     return Erased(len(found), rows, bundles, models, events, conversations, pages)
 
 
@@ -128,12 +150,12 @@ def forget_beside(workspace: Workspace, erased_users: ErasedUsers) -> tuple[int,
     return events, conversations, pages
 
 
-def _found(workspace: Workspace, erased_users: ErasedUsers) -> set[str]:
+def _found(workspace: Workspace, erased_users: ErasedUsers, clean: Collection[Path]) -> set[str]:
     """Return erased users that are still in the tables, the events, the conversations, the impressions or a bundle."""
     stores = (workspace.events, workspace.conversations, workspace.impressions)
     found = {user for store in stores for user in store.among(erased_users)}
-    found |= users_among(workspace.data, erased_users)
-    for bundle_id in list_bundles(workspace.bundles):
+    found |= set() if workspace.data in clean else users_among(workspace.data, erased_users)
+    for bundle_id in [] if workspace.bundles in clean else list_bundles(workspace.bundles):
         try:
             found.update(_gone(Bundle.open(workspace.bundles, bundle_id), erased_users))
         except BundleError:  # it may hold any of them, so it has to go

@@ -16,6 +16,7 @@ from recsys.refresh.idle.verified import bundle_in_use
 from recsys.refresh.inputs import inputs
 from recsys.refresh.profile_gate import NO_PROFILE, check_profile
 from recsys.refresh.webhook import post
+from recsys.remote.publishing import fetch_changes
 from recsys.remote.push import share
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def refresh(
     StorageError: the new bundle is in use here, and cannot be published into the shared store.
     """
     try:
+        fetch_changes(workspace, settings)
         with workspace.alone():
             done = _refresh(workspace, settings, device, cluster)
             for event, watch in (watches or {}).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -13,12 +14,12 @@ from features.ingest import table_versions
 from features.ingest.erased_users import ErasedUsers
 from features.storage.atomic import replace_durably
 from features.storage.digests import of_file
-from recsys.artifacts.bundle import Bundle, current_id, list_bundles
+from recsys.artifacts.bundle import LAYOUT, MANIFEST, Bundle, current_id, list_bundles
 from recsys.artifacts.publish import use
 from recsys.remote.published import PartName
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from recsys.remote.published import StoredFile
@@ -58,6 +59,10 @@ class LocalPart(Protocol):
         """Return a file here that has the content of a stored one; None without one."""
         ...
 
+    def check(self, version: str, fetch: Callable[[str], Path]) -> None:
+        """Raise StorageError if a version of the store cannot be used here; `fetch` returns the path of one of its files."""
+        ...
+
     def adopt(self, version: str, folder: Path) -> None:
         """Move a complete folder into its place, and bring it into use. The caller holds the lock of the workspace."""
         ...
@@ -82,11 +87,15 @@ class Tables:
     def files(self, version: str) -> Iterator[LocalFile]:
         """Yield the tables with their quarantine and profile."""
         yield from _in_folder(self.out / version)
+        _check_in_use(self.out / version, self.in_use())
 
     def copy_of(self, name: str, file: StoredFile) -> Path | None:
         """Return the file of that name in use, if it is the same."""
         path = table_versions.in_use(self.out) / name
         return path if _is(path, file) else None
+
+    def check(self, version: str, fetch: Callable[[str], Path]) -> None:
+        """Do nothing: tables are read by column."""
 
     def adopt(self, version: str, folder: Path) -> None:
         """Publish the folder under the name that it has in the store."""
@@ -102,10 +111,16 @@ class Tables:
 
 @dataclass(frozen=True)
 class Bundles:
-    """Published bundles, or models, which are published alike."""
+    """Published bundles, or models, which are published alike.
+
+    Attributes
+    ----------
+    answering : whether they are to be answered from, so that one of another layout is refused.
+    """
 
     folder: Path
     keep: int
+    answering: bool = False
 
     def in_use(self) -> str | None:
         """Return the id that CURRENT names."""
@@ -117,10 +132,17 @@ class Bundles:
         if problems := bundle.verify():
             raise BundleError(problems[0])
         yield from _in_folder(bundle.folder)
+        _check_in_use(bundle.folder, self.in_use())
 
     def copy_of(self, name: str, file: StoredFile) -> Path | None:
         """Return the file of that name in any bundle here that is the same."""
         return next((path for one in list_bundles(self.folder) if _is(path := self.folder / one / name, file)), None)
+
+    def check(self, version: str, fetch: Callable[[str], Path]) -> None:
+        """Raise StorageError if this version of the program cannot answer from it."""
+        if self.answering and (layout := _layout(fetch(MANIFEST))) != LAYOUT:
+            advice = "install on this machine the version that publishes bundles, or publish one with this version; what is in use stays"
+            raise StorageError(f"the shared store's bundle {version} has layout {layout}, this version answers from {LAYOUT}: {advice}")
 
     def adopt(self, version: str, folder: Path) -> None:
         """Rename the folder, replace CURRENT, and remove what is beyond `keep`, oldest first."""
@@ -161,24 +183,37 @@ class Erased:
         """Return none: a list is small, and differs from the last one."""
         return None
 
-    def adopt(self, version: str, folder: Path) -> None:
-        """Take the store's list; users who were erased here alone are added to it, and the next sweep removes them.
+    def check(self, version: str, fetch: Callable[[str], Path]) -> None:
+        """Raise StorageError if it cannot be joined with the list here."""
+        self.joined(fetch(self.path.name))
+
+    def joined(self, path: Path) -> ErasedUsers:
+        """Return the store's list with the users who were erased here alone. It is pending if there are some.
 
         Raises
         ------
         StorageError
-            If the two cannot be joined.
+            If the two began apart.
         """
-        mine, theirs = ErasedUsers.read(self.path), ErasedUsers.read(folder / self.path.name)
+        mine, theirs = ErasedUsers.read(self.path), ErasedUsers.read(path)
         alone = mine.users.keys() - theirs.users.keys()
         if alone and mine.salt != theirs.salt:
             advice = f"erase its users where the shop's tables are, remove {self.path}, and run `recsys pull` again"
             raise StorageError(f"{self.path} was begun apart from the shared store's list of erased users: {advice}")
-        if alone:
-            _log.warning("users were erased here alone: run `recsys refresh`, which removes them from what was fetched and publishes it")
-            theirs.model_copy(update={"users": theirs.users | mine.users, "pending": True}).write(self.path)
+        return theirs.model_copy(update={"users": theirs.users | mine.users, "pending": True}) if alone else theirs
+
+    def adopt(self, version: str, folder: Path) -> None:
+        """Take the store's list; users who were erased here alone are added to it, and the next sweep removes them."""
+        joined = self.joined(folder / self.path.name)
+        if joined.pending:
+            self.reopen(joined)
         else:
             replace_durably(self.path, (folder / self.path.name).read_bytes())
+
+    def reopen(self, users: ErasedUsers) -> None:
+        """Write a list whose next sweep removes users from what was fetched, because the store does not know of them."""
+        _log.warning("users were erased here alone: run `recsys refresh`, which removes them from what was fetched and publishes it")
+        users.model_copy(update={"pending": True}).write(self.path)
 
     def keep_only(self, versions: Collection[str]) -> None:
         """Do nothing: there is one list."""
@@ -186,8 +221,29 @@ class Erased:
 
 def _in_folder(folder: Path) -> Iterator[LocalFile]:
     """Yield the files of a version that is never changed in place."""
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        yield LocalFile(path.relative_to(folder).as_posix(), path.stat().st_size, of_file(path), path)
+    try:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            yield LocalFile(path.relative_to(folder).as_posix(), path.stat().st_size, of_file(path), path)
+    except FileNotFoundError as error:
+        raise _replaced(folder) from error
+
+
+def _check_in_use(folder: Path, version: str | None) -> None:
+    """Raise StorageError if another version is in use by now: this one may have been removed while its files were listed."""
+    if folder.name != version:
+        raise _replaced(folder)
+
+
+def _replaced(folder: Path) -> StorageError:
+    return StorageError(f"{folder} was replaced while it was being published, and nothing of it is visible: run `recsys push` again")
+
+
+def _layout(manifest: Path) -> object:
+    """Return the layout that a manifest notes; None without one."""
+    try:
+        return json.loads(manifest.read_bytes())["about"]["layout"]
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _is(path: Path, file: StoredFile) -> bool:
@@ -206,6 +262,6 @@ def local_parts(workspace: Workspace, keep: int) -> dict[PartName, LocalPart]:
     return {
         PartName.DATA: Tables(workspace.data),
         PartName.MODELS: Bundles(workspace.models, keep),
-        PartName.BUNDLES: Bundles(workspace.bundles, keep),
+        PartName.BUNDLES: Bundles(workspace.bundles, keep, answering=True),
         PartName.ERASED: Erased(workspace.erased),
     }

@@ -1,7 +1,8 @@
-"""What commands do beside their work where the settings name a shared store: they publish into it, or fetch a first bundle from it."""
+"""What commands do beside their work where the settings name a shared store: they fetch from it first, and publish into it afterwards."""
 
 from __future__ import annotations
 
+import logging
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
+_log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -29,10 +31,14 @@ S = TypeVar("S", bound=_Shop)
 
 
 def shared(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """Make a method of a shop publish into the shared store what it has brought into use; raises StorageError if that fails."""
+    """Make a method of a shop begin with what the shared store has, and publish there what it has brought into use.
+
+    It raises StorageError if that fails.
+    """
 
     @wraps(method)
     def both(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        fetch_changes(self.workspace, self.settings)
         done = method(self, *args, **kwargs)
         if self.settings.storage.url is not None:
             from recsys.remote.push import share
@@ -51,6 +57,38 @@ def fetch_first(workspace: Workspace, settings: Settings) -> None:
         from recsys.remote.pull import pull
 
         pull(workspace, settings)
+
+
+def fetch_changes(workspace: Workspace, settings: Settings, *, patience: float | None = None) -> None:
+    """Fetch what other machines have published since the workspace and the store last agreed, before a command builds on it.
+
+    Without it, an erasure or a rollback on another machine would keep this one from publishing. What is new here alone stays. Trouble
+    with the store is logged: the command works here, and its own publishing ends with an error if the trouble lasts.
+
+    Parameters
+    ----------
+    patience : seconds to wait for a command that is at work in the workspace; None takes the usual ones.
+
+    Raises
+    ------
+    DataError, BundleError
+        As `recsys.remote.pull.pull`.
+    """
+    if settings.storage.url is None:
+        return
+    from features.errors import StorageError
+    from recsys.remote.published import InStep
+    from recsys.remote.pull import PATIENCE, pull
+
+    if not InStep.read(workspace.in_step, settings.storage.address).parts:
+        return
+    try:
+        done = pull(workspace, settings, keep=True, patience=PATIENCE if patience is None else patience)
+    except StorageError as error:
+        _log.warning("nothing was fetched from the shared store before this command: %s", error)
+    else:
+        if done.parts:
+            _log.info("%s", done)
 
 
 def erase_everywhere(
@@ -81,5 +119,6 @@ def erase_everywhere(
     if settings.storage.url is not None and not is_ingested(workspace.data):
         advice = "erase them where the tables are, and the next `recsys pull` removes them here"
         raise StorageError(f"{workspace.root} has no tables, and the shared store would keep these users: {advice}")
+    fetch_changes(workspace, settings, patience=patience)
     erased = erase(workspace, *user_ids, patience=PATIENCE if patience is None else patience)
     return erased, share(workspace, settings, clean=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Self
 
 from filelock import FileLock, Timeout
 
@@ -13,18 +13,18 @@ from features.errors import StorageError
 from features.ingest.erased_users import ErasedUsers
 from features.progress import silent
 from features.storage.remote.store import open_store
-from recsys.artifacts.model_store import mark
-from recsys.privacy.erasure import PATIENCE, forget_beside
-from recsys.remote.parts import local_parts
+from recsys.privacy.erasure import PATIENCE, remove_users
+from recsys.remote.parts import Erased, local_parts
 from recsys.remote.published import CURRENT, InStep, PartName, Published
 from recsys.remote.transfers import assemble, each, fetch_object, from_here
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from pathlib import Path
 
     from features.progress import Progress
     from features.storage.remote.store import SharedStore
     from recsys.remote.parts import LocalPart
+    from recsys.remote.published import StoredFile
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
@@ -57,86 +57,199 @@ class Pulled:
         return f"{line}\nnote: never published from here: {own}; run `recsys push`" if own else line
 
 
-def pull(workspace: Workspace, settings: Settings, *, replace: bool = False, progress: Progress = silent) -> Pulled:
+def pull(
+    workspace: Workspace,
+    settings: Settings,
+    *,
+    replace: bool = False,
+    keep: bool = False,
+    patience: float = PATIENCE,
+    progress: Progress = silent,
+) -> Pulled:
     """Bring a workspace up to date with the shared store. Every object is checked before anything of it is used.
 
     Parameters
     ----------
     replace : whether what is new in this workspace, and was never published, gives way.
+    keep : whether it stays where the store has something newer too, and the rest is fetched: for commands that publish afterwards, which
+        also replace a bundle that this version cannot answer from.
+    patience : seconds to wait for another pull, and for a refresh that is at work.
 
     Raises
     ------
     StorageError
-        If the store cannot be used, is empty, holds something damaged, or the workspace has something new of its own. What is in use stays.
+        If the store cannot be used, is empty, holds something damaged, a bundle that this version of the program cannot answer from, or
+        the workspace has something new of its own. What is in use stays.
     DataError, BundleError
-        If the workspace cannot be written.
+        If the workspace cannot be written, or another command holds its lock for longer than `patience`.
     """
-    store = open_store(settings.storage)
-    wanted = {PartName.ERASED, *map(PartName, settings.storage.pull)}
-    parts = {name: part for name, part in local_parts(workspace, settings.bundles.keep).items() if name in wanted}
-    here = {name: part.in_use() for name, part in parts.items()}
-    step = InStep.read(workspace.in_step, store.url)
-    if step.tag is not None and all(here[name] == step.parts.get(name) for name in parts) and store.tag(CURRENT) == step.tag:
-        return Pulled(store.url, {})
-    there, tag = Published.read(store)
-    if there is None:
-        raise StorageError(f"nothing was published in {store.url}: run `recsys push` where the shop's bundles are built")
-    differ = [name for name in parts if name in there.parts and there.in_use(name) != here[name]]
-    own = {name for name in differ if here[name] not in (None, step.parts.get(name))}
-    ahead = {name for name in own if there.in_use(name) == step.parts.get(name) and not replace}
-    _check(own - ahead - {PartName.ERASED}, store.url, replace=replace)
-    changed = {name: parts[name] for name in differ if name not in ahead}
-    done = _Pull(workspace, store, there, progress).run(changed) if changed else Pulled(store.url, {})
-    agreed = {name: version for name in parts if (version := there.in_use(name)) is not None}
-    InStep(url=store.url, tag=tag, parts=step.parts | agreed).write(workspace.in_step)
-    return dataclasses.replace(done, ahead=tuple(sorted(ahead)))
+    return _Pull(workspace, settings, open_store(settings.storage), replace, keep, patience, progress).run()
 
 
-def _check(own: Collection[PartName], url: str, *, replace: bool) -> None:
-    """Raise StorageError if the pull would replace what exists here alone."""
-    if own and not replace:
-        names = ", ".join(name.word for name in sorted(own))
-        advice = "run `recsys pull --replace` to take the store's, or `recsys push --replace` to put this workspace's in its place"
-        raise StorageError(f"{url} has something newer, and so has this workspace, which never published it ({names}): {advice}")
+@dataclass(frozen=True)
+class _Difference:
+    """What differs between a workspace and a store.
+
+    Attributes
+    ----------
+    here : versions in use in the workspace, of all parts.
+    changed : parts to fetch.
+    ahead : parts that are new here alone.
+    conflicts : parts that are new here and there.
+    """
+
+    there: Published
+    tag: str | None
+    here: dict[PartName, str | None]
+    step: InStep
+    changed: tuple[PartName, ...]
+    ahead: frozenset[PartName]
+    conflicts: frozenset[PartName]
+
+    @classmethod
+    def of(cls, there: tuple[Published, str | None], here: dict[PartName, str | None], step: InStep, wanted: set[PartName]) -> Self:
+        published, tag = there
+        differ = [name for name in here if name in wanted and published.in_use(name) not in (None, here[name])]
+        own = {name for name in differ if here[name] not in (None, step.parts.get(name))}
+        ahead = frozenset(name for name in own if published.in_use(name) == step.parts.get(name))
+        return cls(published, tag, here, step, tuple(differ), ahead, frozenset(own - ahead - {PartName.ERASED}))
+
+    def check(self, url: str) -> None:
+        """Raise StorageError if the pull would replace what exists here alone."""
+        if self.conflicts:
+            names = ", ".join(name.word for name in sorted(self.conflicts))
+            advice = "run `recsys pull --replace` to take the store's"
+            if PartName.ERASED not in self.changed:  # a push in their place needs them erased here first
+                advice += ", or `recsys push --replace` to put this workspace's in its place"
+            raise StorageError(f"{url} has something newer, and so has this workspace, which never published it ({names}): {advice}")
+
+    def without_own(self) -> Self:
+        """Return the difference without fetching what is new here."""
+        return replace(self, changed=tuple(name for name in self.changed if name not in self.ahead | self.conflicts))
 
 
 @dataclass(frozen=True)
 class _Pull:
     workspace: Workspace
+    settings: Settings
     store: SharedStore
-    there: Published
+    replace: bool
+    keep: bool
+    patience: float
     progress: Progress
 
-    def run(self, changed: dict[PartName, LocalPart]) -> Pulled:
-        """Fetch all parts that have changed, then bring them into use."""
+    @cached_property
+    def parts(self) -> dict[PartName, LocalPart]:
+        return local_parts(self.workspace, self.settings.bundles.keep)
+
+    @cached_property
+    def wanted(self) -> set[PartName]:
+        return {PartName.ERASED, *map(PartName, self.settings.storage.pull)}
+
+    @property
+    def folder(self) -> Path:
+        """Holds what was fetched, for the next try too. It is on the disk of the workspace, so that files can be renamed."""
+        return self.workspace.cache / "pull"
+
+    def run(self) -> Pulled:
+        """Fetch what has changed, then bring it into use; start anew where the workspace has changed meanwhile."""
+        if self._in_step(*self._state()):
+            return Pulled(self.store.url, {})
         self.workspace.cache.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(self.workspace.cache / ".pull.lock", timeout=0):
-                return self._fetched(changed)
+            with FileLock(self.workspace.cache / ".pull.lock", timeout=self.patience):
+                while (done := self._pulled()) is None:
+                    pass
+                return done
         except Timeout:
-            raise StorageError(f"another pull is at work in {self.workspace.root}: wait until it is done") from None
+            waited = f"has been at work in {self.workspace.root} for {self.patience:g} seconds"
+            raise StorageError(f"another pull {waited}: wait until it is done") from None
 
-    def _fetched(self, changed: dict[PartName, LocalPart]) -> Pulled:
-        # The next try takes over what this one has fetched. The folder is on the disk of the workspace, so that files can be renamed.
-        folder = self.workspace.cache / "pull"
-        objects = folder / "objects"
+    def _state(self) -> tuple[dict[PartName, str | None], InStep]:
+        here = {name: part.in_use() for name, part in self.parts.items()}
+        return here, InStep.read(self.workspace.in_step, self.store.url)
+
+    def _in_step(self, here: dict[PartName, str | None], step: InStep) -> bool:
+        """Return whether nothing has changed here or there; this asks the store for no content."""
+        agreed = all(here[name] == step.parts.get(name) for name in self.wanted)
+        return step.tag is not None and agreed and self.store.tag(CURRENT) == step.tag
+
+    def _pulled(self) -> Pulled | None:
+        """Fetch and bring into use once; None if another command has changed the workspace meanwhile."""
+        here, step = self._state()
+        if self._in_step(here, step):  # another pull has done it
+            return Pulled(self.store.url, {})
+        there, tag = Published.read(self.store)
+        if there is None:
+            if self.keep:
+                return Pulled(self.store.url, {})
+            raise StorageError(f"nothing was published in {self.store.url}: run `recsys push` where the shop's bundles are built")
+        found = _Difference.of((there, tag), here, step, self.wanted)
+        if not self.replace:
+            if not self.keep:
+                found.check(self.store.url)
+            found = found.without_own()
+        if not found.changed:
+            self._note(found)
+            return Pulled(self.store.url, {}, ahead=self._left(found))
+        fetched, kept = self._fetch(found)
+        with self.workspace.alone(self.patience):
+            if self._state() != (here, step):
+                return None
+            self._adopt(found)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        versions = {name: there.parts[name].in_use for name in found.changed}
+        return Pulled(self.store.url, versions, len(fetched), sum(file.size for file in fetched), kept, self._left(found))
+
+    def _left(self, found: _Difference) -> tuple[PartName, ...]:
+        return tuple(sorted((found.ahead | found.conflicts) - set(found.changed)))
+
+    def _fetch(self, found: _Difference) -> tuple[list[StoredFile], int]:
+        """Fetch the files of all parts that have changed. Return what came from the store, and how many files were here."""
+        objects = self.folder / "objects"
         objects.mkdir(parents=True, exist_ok=True)
-        files = {file.sha256: (part, name, file) for of, part in changed.items() for name, file in self.there.parts[of].files.items()}
+        changed = {name: found.there.parts[name] for name in found.changed}
+        for name, part in changed.items():
+            if name is not PartName.BUNDLES or not self.keep:
+                self.parts[name].check(part.in_use, partial(self._file, part.files, objects))
+        files = {file.sha256: (self.parts[of], name, file) for of, part in changed.items() for name, file in part.files.items()}
         missing = [file for part, name, file in files.values() if not from_here(part, name, file, objects)]
         each(lambda file: fetch_object(self.store, file, objects), missing, "fetch", self.progress)
-        with self.workspace.alone(PATIENCE):
-            for name, part in changed.items():
-                assemble(self.there.parts[name].files, objects, folder / name)
-                if name is PartName.ERASED:
-                    self._forget(ErasedUsers.read(folder / name / self.workspace.erased.name))
-                part.adopt(self.there.parts[name].in_use, folder / name)
-        shutil.rmtree(folder, ignore_errors=True)
-        versions = {name: self.there.parts[name].in_use for name in changed}
-        return Pulled(self.store.url, versions, len(missing), sum(file.size for file in missing), len(files) - len(missing))
+        return missing, len(files) - len(missing)
 
-    def _forget(self, erased: ErasedUsers) -> None:
-        """Remove what may hold the users that were erased elsewhere: earlier versions, and what lies beside them."""
-        for name, part in local_parts(self.workspace, 1).items():
-            part.keep_only(self.there.parts[name].versions if name in self.there.parts else ())
-        mark(self.workspace.root / "evaluation", erased)
-        forget_beside(self.workspace, erased)
+    def _file(self, files: dict[str, StoredFile], objects: Path, name: str) -> Path:
+        fetch_object(self.store, files[name], objects)
+        return objects / files[name].sha256
+
+    def _adopt(self, found: _Difference) -> None:
+        """Bring into use what was fetched. The caller holds the lock of the workspace."""
+        erased = self.workspace.erased
+        if PartName.ERASED not in found.changed and found.here[PartName.ERASED] not in (None, found.there.in_use(PartName.ERASED)):
+            Erased(erased).reopen(ErasedUsers.read(erased))
+        for name in found.changed:
+            part, version = self.parts[name], found.there.parts[name]
+            assemble(version.files, self.folder / "objects", self.folder / name)
+            if name is PartName.ERASED:
+                self._forget(found.there, Erased(erased).joined(self.folder / name / erased.name))
+            part.adopt(version.in_use, self.folder / name)
+        self._note(found)
+
+    def _forget(self, there: Published, erased: ErasedUsers) -> None:
+        """Remove the users that were erased elsewhere: earlier versions, what lies beside them, and their rows in what was not fetched."""
+        folders = {PartName.DATA: self.workspace.data, PartName.MODELS: self.workspace.models, PartName.BUNDLES: self.workspace.bundles}
+        clean = {name for name in folders if name in there.parts and self.parts[name].in_use() == there.in_use(name)}
+        for name in clean:
+            self.parts[name].keep_only(there.parts[name].versions)
+        remove_users(self.workspace, erased, {folders[name] for name in clean})
+
+    def _note(self, found: _Difference) -> None:
+        """Note what the two agree on."""
+        there, step = found.there, found.step
+        agreed = {name: version for name in self.wanted - found.conflicts if (version := there.in_use(name)) is not None}
+        if self.replace:
+            agreed |= {name: version for name in found.conflicts if (version := there.in_use(name)) is not None}
+        # What is not fetched, and was the store's: without erased users it is no new version.
+        others = {name: part.in_use() for name, part in self.parts.items() if name not in self.wanted}
+        agreed |= {name: now for name, now in others.items() if now is not None and found.here[name] == step.parts.get(name)}
+        tag = None if found.conflicts and not self.replace else found.tag
+        InStep(url=self.store.url, tag=tag, parts=step.parts | agreed).write(self.workspace.in_step)

@@ -88,5 +88,7 @@ def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:
-        shutil.copyfile(source, target)
-        sync(target)
+        temporary = target.with_name(f"{target.name}.part")  # a copy that was interrupted does not pass for a whole one
+        shutil.copyfile(source, temporary)
+        sync(temporary)
+        os.replace(temporary, target)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +25,13 @@ from features.storage.remote.folder import FolderStore
 from features.storage.remote.objects import ObjectStore
 from features.storage.remote.store import SharedStore, open_store
 from recsys.artifacts import publish
-from recsys.artifacts.bundle import Bundle, current_id, list_bundles
+from recsys.artifacts.bundle import LAYOUT, Bundle, current_id, list_bundles
+from recsys.remote import parts
+from recsys.remote import pull as pulling
 from recsys.remote import push as pushing
 from recsys.remote.follow import follow
 from recsys.remote.published import CURRENT, OBJECTS, PartName, Published
-from recsys.remote.publishing import erase_everywhere
+from recsys.remote.publishing import erase_everywhere, fetch_changes
 from recsys.remote.pull import pull
 from recsys.remote.push import Pushed, PushOptions, push, share
 from recsys.settings.settings import Settings
@@ -51,7 +55,7 @@ class Machine:
             (new / name).write_bytes(content)
         table_versions.publish(new, self.workspace.data)
         files = {"a.txt": text.encode(), "snapshot/big.bin": b"\x00\xff" * 40_000, "snapshot/none": b""}
-        return publish.publish(self.workspace.bundles, files, {"text": text}, self.settings.bundles.keep)
+        return publish.publish(self.workspace.bundles, files, {"text": text, "layout": LAYOUT}, self.settings.bundles.keep)
 
     def train(self, text: str) -> str:
         """Bring another model into use here; return its id."""
@@ -410,13 +414,114 @@ def test_lists_of_erased_users_that_began_apart_are_not_mixed(publisher: Machine
     assert ErasedUsers.read(other.workspace.erased).has("user-02")
 
 
-def test_one_pull_at_a_time(publisher: Machine, machine: Make) -> None:
+def test_of_two_pulls_at_once_the_second_waits_and_finds_nothing_left(publisher: Machine, machine: Make) -> None:
     publisher.push()
     reader = machine("reader")
     reader.workspace.cache.mkdir(parents=True)
-    with FileLock(reader.workspace.cache / ".pull.lock"), pytest.raises(StorageError, match="another pull is at work"):
-        reader.pull()
+    with FileLock(reader.workspace.cache / ".pull.lock"), pytest.raises(StorageError, match="another pull has been at work"):
+        pull(reader.workspace, reader.settings, patience=0.01)
+    with ThreadPoolExecutor(2) as pool:
+        lines = sorted(pool.map(lambda _: reader.pull(), range(2)))
+    assert [line.split(":")[0] for line in lines] == ["in use now", "nothing has changed"]
+
+
+def test_what_comes_into_use_while_a_pull_fetches_is_not_replaced(
+    publisher: Machine, machine: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher.push()
+    other = machine("other")
+    other.pull()
+    publisher.change("second")
+    publisher.push()
+    fetching = pulling._Pull._fetch
+
+    def late(self: pulling._Pull, *given: object) -> object:
+        done = fetching(self, *given)  # type: ignore[arg-type]
+        monkeypatch.setattr(pulling._Pull, "_fetch", fetching)
+        other.change("a refresh that ended meanwhile")
+        return done
+
+    monkeypatch.setattr(pulling._Pull, "_fetch", late)
+    with pytest.raises(StorageError, match="which never published it \\(bundle, tables\\)"):
+        other.pull()
+    assert Bundle.open(other.workspace.bundles).manifest.about["text"] == "a refresh that ended meanwhile"
+
+
+def test_a_bundle_of_another_layout_stays_in_the_store(publisher: Machine, machine: Make) -> None:
+    publisher.push()
+    reader = machine("reader")
     reader.pull()
+    before = reader.contents
+    publisher.change("second")
+    publish.publish(publisher.workspace.bundles, {"a.txt": b"new"}, {"layout": LAYOUT + 1}, 2)
+    publisher.push()
+    with pytest.raises(StorageError, match=f"has layout {LAYOUT + 1}, this version answers from {LAYOUT}: install"):
+        reader.pull()
+    assert reader.contents == before
+    fetch_changes(reader.workspace, reader.settings)
+    assert reader.bundle == publisher.bundle, "a command that builds replaces it anyway"
+
+
+def test_a_builder_goes_on_after_an_erasure_elsewhere(publisher: Machine, machine: Make) -> None:
+    publisher.push()
+    other = machine("other")
+    other.pull()
+    other.erase("user-01")
+    other.change("without them")
+    other.push()
+    fetch_changes(publisher.workspace, publisher.settings)
+    assert ErasedUsers.read(publisher.workspace.erased).has("user-01")
+    new = publisher.change("a refresh")
+    assert share(publisher.workspace, publisher.settings) is not None
+    assert publisher.there.in_use(PartName.BUNDLES) == new
+
+
+@pytest.mark.parametrize("part", ["data", "bundles"])
+def test_a_version_that_is_removed_while_it_is_listed_is_not_published(
+    publisher: Machine, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher.push()
+    before = publisher.there
+    publisher.change("second")
+    listing = parts._in_folder
+
+    def late(folder: Path) -> Iterator[parts.LocalFile]:
+        if folder.parent.name == part:
+            monkeypatch.setattr(parts, "_in_folder", listing)
+            for number in range(2):
+                publisher.change(f"meanwhile {number}")
+            shutil.rmtree(folder, ignore_errors=True)
+        return listing(folder)
+
+    monkeypatch.setattr(parts, "_in_folder", late)
+    with pytest.raises(StorageError, match="was replaced while it was being published.*: run `recsys push` again"):
+        publisher.push()
+    assert publisher.there == before
+    publisher.push()
+    publisher.check_objects()
+
+
+def test_a_copy_that_was_interrupted_is_not_taken_for_whole(publisher: Machine, machine: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = machine("reader")
+    publisher.push()
+    reader.pull()
+    publisher.change("second")
+    publisher.push()
+
+    def no_links(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    def dies(source: Path, target: Path) -> None:
+        Path(target).write_bytes(Path(source).read_bytes()[:-1])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "link", no_links)
+    with monkeypatch.context() as killed:
+        killed.setattr(shutil, "copyfile", dies)
+        with pytest.raises(KeyboardInterrupt):
+            reader.pull()
+    reader.pull()
+    assert reader.contents == publisher.contents
 
 
 def test_an_empty_workspace_has_nothing_to_publish(machine: Make) -> None:
