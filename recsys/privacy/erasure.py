@@ -117,24 +117,14 @@ def remove_users(workspace: Workspace, erased_users: ErasedUsers, clean: Collect
     models = bundles = 0
     if found or clean:  # clean tables no longer tell whom the models were trained with
         # The tables go last: while they hold the user, an interrupted erasure starts again from here.
-<<<<<<< HEAD
-        models = sum(mark(folder, erased_users) for folder in (workspace.models, workspace.root / "evaluation"))
-    if found or any(_keeps_more(Bundle.open(workspace.bundles, bundle_id)) for bundle_id in list_bundles(workspace.bundles)):
+        folders = (folder for folder in (workspace.models, workspace.root / "evaluation") if folder not in clean)
+        models = sum(mark(folder, erased_users) for folder in folders)
+    if workspace.bundles not in clean and (found or _keep_more(workspace.bundles)):
         renamed = rewrite(workspace.bundles, lambda bundle: _without(workspace, bundle, erased_users), compact=True)
         bundles = sum(old != new for old, new in renamed.items())
     events, conversations, pages = forget_beside(workspace, erased_users)
     _remove_pulled(workspace)
-    rows = forget(workspace.data, erased_users)
-    erased_users.done().write(workspace.erased)
-=======
-        folders = (folder for folder in (workspace.models, workspace.root / "evaluation") if folder not in clean)
-        models = sum(mark(folder, erased_users) for folder in folders)
-    if workspace.bundles not in clean and (found or _keeps_old_bytes(workspace.bundles)):
-        renamed = rewrite(workspace.bundles, lambda bundle: _without(workspace, bundle, erased_users), compact=True)
-        bundles = sum(old != new for old, new in renamed.items())
-    events, conversations, pages = forget_beside(workspace, erased_users)
     rows = 0 if workspace.data in clean else forget(workspace.data, erased_users)
->>>>>>> fixc
     return Erased(len(found), rows, bundles, models, events, conversations, pages)
 
 
@@ -170,11 +160,18 @@ def _remove_pulled(workspace: Workspace) -> None:
             _remove(workspace.pulled)
 
 
-def _keeps_more(bundle: Bundle) -> bool:
+def _keep_more(bundles: Path) -> bool:
     """Return whether a bundle keeps what may be of anybody: bytes that none of its files has any more, or models fitted on earlier logs."""
     from recsys.snapshot.fits.fit import Fit
 
-    return bool(bundle.manifest.assembled) or Fit.behind(bundle.manifest.about)
+    for bundle_id in list_bundles(bundles):
+        try:
+            bundle = Bundle.open(bundles, bundle_id)
+        except BundleError:  # `rewrite` removes it
+            return True
+        if bundle.manifest.assembled or Fit.behind(bundle.manifest.about):
+            return True
+    return False
 
 
 def _remove(folder: Path) -> None:
