@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from features.storage.remote.config import StorageConfig
-from recsys.artifacts.bundle import current_id, list_bundles
+from recsys.artifacts.bundle import LAYOUT, current_id, list_bundles
 from recsys.artifacts.publish import publish
 from recsys.remote import follow
 from recsys.remote.follow import following
@@ -87,14 +87,14 @@ def test_a_service_follows_the_store_in_a_process_of_its_own(tmp_path: Path, mon
     (tmp_path / "shared").mkdir()
     settings = Settings(storage=StorageConfig(url=str(tmp_path / "shared"), poll_seconds=0.05))
     builder, replica = Workspace(tmp_path / "builder"), Workspace(tmp_path / "replica")
-    publish(builder.bundles, {"a.txt": b"first"}, {})
+    publish(builder.bundles, {"a.txt": b"first"}, {"layout": LAYOUT})
     push(builder, settings)
     with following(replica, settings) as follower:
         assert current_id(replica.bundles) == current_id(builder.bundles), "before the service begins"
         assert follower is not None
         began = follower.fetched
         (process,) = multiprocessing.active_children()
-        publish(builder.bundles, {"a.txt": b"second"}, {})
+        publish(builder.bundles, {"a.txt": b"second"}, {"layout": LAYOUT})
         push(builder, settings)
         until = time.monotonic() + 60
         while current_id(replica.bundles) != current_id(builder.bundles) and time.monotonic() < until:
