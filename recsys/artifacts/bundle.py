@@ -169,6 +169,10 @@ class Bundle:
         """The files by name; each access reads and checks the file, as `read` does."""
         return Files(self)
 
+    def present(self) -> set[str]:
+        """Return the names of all files and links in the folder, whatever the manifest lists."""
+        return {path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_symlink() or not path.is_dir()}
+
     def verify(self) -> list[str]:
         """Read every file and return one line for each problem."""
         problems = []
@@ -177,8 +181,7 @@ class Bundle:
                 self.read(name)
             except BundleError as error:
                 problems.append(str(error))
-        present = {path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_symlink() or not path.is_dir()}
-        unlisted = sorted(present - self.manifest.files.keys() - self.manifest.parts.keys() - {MANIFEST})
+        unlisted = sorted(self.present() - self.manifest.files.keys() - self.manifest.parts.keys() - {MANIFEST})
         return problems + [f"bundle {self.id}: {name!r} is not in its manifest: remove it" for name in unlisted]
 
 

@@ -61,9 +61,8 @@ def verified_at(record: dict[str, Any], bundle_id: str, files: dict[str, list[in
 
 
 def _stamps(bundle: Bundle) -> dict[str, list[int] | None]:
-    """Return the stamps of all files in the bundle's folder and of all that its manifest lists."""
-    present = {path.relative_to(bundle.folder).as_posix() for path in bundle.folder.rglob("*") if path.is_symlink() or not path.is_dir()}
-    return {name: stamp(bundle.folder / name) for name in sorted(present | set(bundle.manifest.files))}
+    """Return the stamps of all files in the bundle's folder and of all that are stored there by its manifest."""
+    return {name: stamp(bundle.folder / name) for name in sorted(bundle.present() | bundle.manifest.stored.keys())}
 
 
 def _read(path: Path) -> dict[str, Any]:

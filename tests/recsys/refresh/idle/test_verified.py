@@ -6,11 +6,13 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from features.errors import BundleError
 from recsys.artifacts.bundle import Bundle
 from recsys.artifacts.publish import publish
+from recsys.artifacts.sharing.writer import SMALLEST
 from recsys.refresh.idle import verified
 from recsys.refresh.idle.verified import RECORD, bundle_in_use
 from recsys.settings.refresh import RefreshConfig
@@ -58,6 +60,18 @@ def test_what_was_read_and_not_touched_is_not_read_again(workspace: Workspace, r
     always = SETTINGS.model_copy(update={"refresh": RefreshConfig(verify_hours=0)})
     assert bundle_in_use(workspace, always) == first
     assert sorted(reads) == ["part/one.bin", "two.bin"]
+
+
+def test_a_bundle_that_is_assembled_from_parts_is_not_read_again_either(workspace: Workspace, reads: list[str]) -> None:
+    content = np.random.default_rng(0).bytes(4 * SMALLEST)
+    for number in (b"1", b"2"):
+        publish(workspace.bundles, {"large.bin": content + number}, {})
+    first = bundle_in_use(workspace, SETTINGS)
+    assert first is not None
+    assert first.manifest.assembled == ("large.bin",)
+    reads.clear()
+    assert bundle_in_use(workspace, SETTINGS) == first
+    assert reads == []
 
 
 def test_a_check_right_after_the_writing_is_not_trusted(workspace: Workspace, reads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
