@@ -74,6 +74,11 @@ def system_code(error: BaseException) -> int | None:
     return int(match[1]) if match else None
 
 
+def one_line(error: BaseException) -> str:
+    """Return the message of an error in one line."""
+    return " ".join(str(error).split())
+
+
 def disk_error(error: BaseException, place: Path, doing: Doing = "read or written") -> str:
     """Describe in one line which file could not be read or written, and why.
 
@@ -88,7 +93,7 @@ def disk_error(error: BaseException, place: Path, doing: Doing = "read or writte
     """
     code = system_code(error)
     path = _path_of(error) or place
-    why = " ".join(str(error).split())[:200] if code is None else os.strerror(code)
+    why = one_line(error)[:200] if code is None else os.strerror(code)
     if code in _TOO_MANY_OPEN:
         return f"{path} cannot be opened ({why}): check `ulimit -n`"
     doing = _what_was_done(error, code, path) or doing

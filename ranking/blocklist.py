@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from features.errors import ConfigError, DataError
+from features.errors import ConfigError, DataError, one_line
 from ranking.filters import in_categories
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Blocklist(BaseModel):
             where = ".".join(map(str, first["loc"]))
             raise ConfigError(f"{path}: {where}: {first['msg']}: its keys are {', '.join(cls.model_fields)}; see docs/rules.md") from error
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"{path}: not readable as TOML: {' '.join(str(error).split())}") from error
+            raise ConfigError(f"{path}: not readable as TOML: {one_line(error)}") from error
 
     def allowed(self, catalog: Catalog) -> np.ndarray:
         """Return which items may be shown, bool (n_items,). A rule that matches no item is logged as a warning."""

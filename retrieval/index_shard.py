@@ -90,21 +90,7 @@ class IndexShard:
         return len(self.place)
 
     def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return the k best allowed items for each query, best first, equal scores by row.
-
-        Parameters
-        ----------
-        queries : float32 (b, dim)
-        k : int
-            At most so many items; fewer only if fewer are allowed.
-        allowed : bool (n,) or (b, n), optional
-            Items that may be returned; None allows all.
-
-        Returns
-        -------
-        rows : int64 (b, k), padded with -1
-        scores : float32 (b, k), padded with -inf
-        """
+        """Return the k best allowed items for each query, as `retrieval.index.ItemIndex.search`; rows are those of the shard."""
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         rows = np.full((len(queries), k), -1, dtype=np.int64)
         scores = np.full((len(queries), k), -np.inf, dtype=np.float32)

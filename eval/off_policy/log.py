@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from eval.off_policy.estimators import Logged, Target
-from features.errors import DataError
+from features.errors import DataError, one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +75,7 @@ def _read(path: Path, needed: tuple[str, ...]) -> pl.DataFrame:
     except FileNotFoundError:
         raise DataError(f"there is no file {path}: give a csv or Parquet file") from None
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{path} cannot be read as {path.suffix[1:] or 'csv'}: {' '.join(str(error).split())[:200]}") from error
+        raise DataError(f"{path} cannot be read as {path.suffix[1:] or 'csv'}: {one_line(error)[:200]}") from error
     missing = [name for name in needed if name not in frame.columns]
     if missing:
         raise DataError(f"{path} lacks the columns {', '.join(missing)}; found {', '.join(frame.columns)}: see docs/simulate.md")

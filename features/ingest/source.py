@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from features.data.catalog import ITEM_COLUMNS
 from features.data.interactions import EVENTS
 from features.data.log.rows import INTERACTION_COLUMNS
+from features.errors import one_line
 from features.ingest.optional_tables import FILES, OPTIONAL
 from features.names import CURRENCY, GROUP_TITLE, ORDER_ID, SEARCH_EVENTS, STARS, STATUS, UNIT_PRICE
 from features.text.closest import did_you_mean, plain_name
@@ -160,7 +161,7 @@ class Source(BaseModel):
         try:
             pl.Series([""]).str.contains(self.drop_items or "")
         except pl.exceptions.ComputeError as error:
-            raise ValueError(f"drop_items is not a regular expression: {' '.join(str(error).split())}") from None
+            raise ValueError(f"drop_items is not a regular expression: {one_line(error)}") from None
 
     def absolute(self) -> Source:
         """Return the source with absolute paths, so that it can be read again from any folder."""

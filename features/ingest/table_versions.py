@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 
-from features.errors import DataError, disk_error, system_code
+from features.errors import DataError, disk_error, one_line, system_code
 from features.ingest.optional_tables import OPTIONAL
 from features.storage.atomic import replace_durably, sync
 
@@ -211,4 +211,4 @@ def present(path: Path) -> Path:
 
 def damaged(out: Path, error: Exception) -> DataError:
     """Return the error for tables that cannot be parsed."""
-    return DataError(f"{out} is damaged ({' '.join(str(error).split())[:200]}): run `recsys ingest` again")
+    return DataError(f"{out} is damaged ({one_line(error)[:200]}): run `recsys ingest` again")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from features.errors import DataError, disk_errors
+from features.errors import DataError, disk_errors, one_line
 from features.reviews.mentions import LANGUAGES, Term, find_mentions
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _content(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(raw.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(f"{path} is not TOML ({' '.join(str(error).split())}): {FORM}; correct the file") from error
+        raise DataError(f"{path} is not TOML ({one_line(error)}): {FORM}; correct the file") from error
 
 
 def _read(content: Mapping[str, Any], place: str) -> AspectList:

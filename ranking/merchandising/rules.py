@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from features.errors import ConfigError
+from features.errors import ConfigError, one_line
 from features.text.closest import did_you_mean
 from ranking.merchandising.place import Where
 from ranking.merchandising.schedule import Schedule
@@ -208,7 +208,7 @@ class MerchandisingRules(BaseModel):
         except ValidationError as error:
             raise ConfigError(f"{path}: {_first(error)}; {DOCS}") from error
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"{path}: not readable as TOML: {' '.join(str(error).split())}") from error
+            raise ConfigError(f"{path}: not readable as TOML: {one_line(error)}") from error
 
 
 _RULES: dict[str, type[BaseModel]] = {"pin": Pin, "boost": Boost, "bury": Bury, "limit": Limit, "campaign": Campaign}

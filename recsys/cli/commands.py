@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,7 +19,7 @@ from recsys.cli.offline.benchmark import benchmark
 from recsys.cli.offline.evaluate import evaluate
 from recsys.cli.offline.simulate import off_policy, simulate
 from recsys.cli.offline.tune import tune
-from recsys.cli.options import Count, Json, PerGroup, Spread, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
+from recsys.cli.options import Count, Every, Json, PerGroup, Spread, State, parse_ids, parse_moment, parse_out, state_of
 from recsys.cli.reviews.command import reviews
 from recsys.cli.search import search, similar
 from recsys.cli.service import serve
@@ -150,10 +150,7 @@ def build_index(
 
 def refresh(
     context: typer.Context,
-    every: Annotated[
-        timedelta | None,
-        typer.Option(parser=parse_interval, metavar="INTERVAL", help="Do it again and again: 30s, 15m, 2h, 1d."),
-    ] = None,
+    every: Every = None,
     device: Annotated[Device, typer.Option(help="Where to encode texts.")] = "auto",
     cluster: Spread = None,
 ) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from features.errors import BundleError, RecsysError
+from features.errors import BundleError, RecsysError, one_line
 from features.ingest.profile.report import log_lines, table_lines
 from features.ingest.table_store import is_ingested, load_profile
 from features.text.coverage import ADVICE, Coverage
@@ -227,4 +227,4 @@ def _version(distribution: str) -> str | None:
 
 
 def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"{type(error).__name__}: {one_line(error)}"

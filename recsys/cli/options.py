@@ -118,6 +118,9 @@ def parse_files(values: Sequence[str] | None, option: str) -> tuple[tuple[str, P
 
 Count = Annotated[int, typer.Option("-k", min=1, metavar="N", help="Number of items.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Every = Annotated[
+    timedelta | None, typer.Option(parser=parse_interval, metavar="INTERVAL", help="Do it again and again: 30s, 15m, 2h, 1d.")
+]
 Spread = Annotated[
     str | None,
     typer.Option("--cluster", metavar="local|ADDRESS", help="Spread the work over Ray: on this machine, or on the cluster at HOST:PORT."),

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated
 
 import typer
 
-from recsys.cli.options import parse_interval, state_of
-
-Interval = Annotated[
-    timedelta | None, typer.Option(parser=parse_interval, metavar="INTERVAL", help="Do it again and again: 30s, 15m, 2h, 1d.")
-]
+from recsys.cli.options import Every, state_of
 
 
 def push(
@@ -37,7 +32,7 @@ def push(
 
 def pull(
     context: typer.Context,
-    every: Interval = None,
+    every: Every = None,
     replace: Annotated[bool, typer.Option("--replace", help="Take the store's in place of what was never published from here.")] = False,
 ) -> None:
     """Fetch what is in use in the shared store, and use it here.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from features.errors import ClusterError, RecsysError
+from features.errors import ClusterError, RecsysError, one_line
 from recsys.environment import prepare_environment
 from retrieval.index import search_shards
 
@@ -132,5 +132,5 @@ def _answers(answers: list[Any], seconds: float) -> list[Any]:
             raise error.cause from None
         raise
     except RayError as error:
-        line = " ".join(str(error).split())[:200]
+        line = one_line(error)[:200]
         raise ClusterError(f"a shard of the index is lost ({line}): run the same command again") from error

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from features.errors import ClusterError
+from features.errors import ClusterError, one_line
 from recsys.compute.ray_connection import connected, prepare
 from recsys.environment import prepare_environment
 
@@ -114,7 +114,7 @@ class RayCluster:
             raise (error.cause or error) from None
         except RayError as error:
             lost = True
-            line = " ".join(str(error).split())[:200]
+            line = one_line(error)[:200]
             raise ClusterError(f"{job.label} stopped, the cluster lost its workers ({line}): run the same command again") from error
         finally:
             with contextlib.suppress(RayError):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from features.errors import ClusterError
+from features.errors import ClusterError, one_line
 from recsys.environment import code_digest, usable_cores
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _started(config: ClusterConfig) -> Iterator[None]:
                 _system_config={"gcs_rpc_server_reconnect_timeout_s": _GONE},
             )
         except Exception as error:  # Ray waits 30 seconds for its processes, and raises this very type
-            line = " ".join(str(error).split())[:200]
+            line = one_line(error)[:200]
             raise ClusterError(f"Ray does not start on this machine ({line}): run the same command again when it is less busy") from error
         yield
     finally:
@@ -132,7 +132,7 @@ def _joined(address: str, cache: Path) -> Iterator[None]:
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        line = " ".join(str(error).split())[:200]
+        line = one_line(error)[:200]
         raise ClusterError(f"Ray at {address} does not take this program ({line}): check its version and address") from error
     try:
         _same_code(cache)
@@ -168,7 +168,7 @@ def _same_code(cache: Path) -> None:
             try:
                 theirs, reached = ray.get(look.options(scheduling_strategy=strategy).remote(marker.name))
             except RayError as error:
-                line = " ".join(str(error).split())[-200:]
+                line = one_line(error)[-200:]
                 raise ClusterError(f"{name} cannot run this program ({line}): install two-tower-recsys there as it is here") from error
             if theirs != mine:
                 raise ClusterError(f"{name} has other code of this program ({theirs}, expected {mine}): install the same version there")

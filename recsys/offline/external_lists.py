@@ -11,7 +11,7 @@ import polars as pl
 
 from eval.baselines.registry import Baseline, distinct_buyers
 from eval.baselines.simple import GivenLists
-from features.errors import DataError
+from features.errors import DataError, one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def read_external_lists(path: Path, catalog: Catalog, truth: GroundTruth) -> tup
     try:
         given = GivenLists.read(path, catalog, truth.split.history)
     except pl.exceptions.PolarsError as error:
-        problem = " ".join(str(error).split())
+        problem = one_line(error)
         raise DataError(f"{path} cannot be read as Parquet ({problem}): give a table with user_id, item_id and rank") from error
     lengths = np.diff(given.offsets)
     if missing := int((lengths[truth.users] == 0).sum()):

@@ -156,7 +156,7 @@ def _found(workspace: Workspace, erased_users: ErasedUsers, clean: Collection[Pa
 def _remove_pulled(workspace: Workspace) -> None:
     """Remove what an interrupted pull has fetched. A pull at work removes it at its end, once it has adopted what the store has."""
     if workspace.pulled.exists():
-        with contextlib.suppress(Timeout), FileLock(workspace.cache / ".pull.lock", timeout=0):
+        with contextlib.suppress(Timeout), FileLock(workspace.pull_lock, timeout=0):
             _remove(workspace.pulled)
 
 

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from features.errors import RecsysError
+from features.errors import RecsysError, one_line
 from features.ingest.table_store import load_profile, load_source, unchanged
 from recsys.recommend.settled_items import settle_unchanged
 from recsys.refresh.idle.verified import bundle_in_use
@@ -145,7 +145,7 @@ def refresh_every(
 
 def _line(error: BaseException) -> str:
     """Return an error in one line, with its type unless the message is written for users."""
-    message = " ".join(str(error).split())
+    message = one_line(error)
     return message if isinstance(error, RecsysError) else f"unexpected {type(error).__name__}: {message}"
 
 

@@ -149,7 +149,7 @@ class _Pull:
     @property
     def folder(self) -> Path:
         """Holds what was fetched, for the next try too. It is on the disk of the workspace, so that files can be renamed."""
-        return self.workspace.cache / "pull"
+        return self.workspace.pulled
 
     def run(self) -> Pulled:
         """Fetch what has changed, then bring it into use; start anew where the workspace has changed meanwhile."""
@@ -157,7 +157,7 @@ class _Pull:
             return Pulled(self.store.url, {})
         self.workspace.cache.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(self.workspace.cache / ".pull.lock", timeout=self.patience):
+            with FileLock(self.workspace.pull_lock, timeout=self.patience):
                 while (done := self._pulled()) is None:
                     pass
                 return done

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from eval.baselines.registry import BaselinesConfig
 from eval.protocol.runner import EvaluateConfig
 from eval.simulation.config import SimulateConfig
-from features.errors import ConfigError
+from features.errors import ConfigError, one_line
 from features.ingest.optional_tables import FILES
 from features.ingest.source import SQLITE, Source
 from features.storage.remote.config import StorageConfig
@@ -218,9 +218,9 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist: omit --config for the defaults, or give the path of a TOML file") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} cannot be read as TOML: {' '.join(str(error).split())}: {_toml_advice(text, str(error))}") from error
+        raise ConfigError(f"{path} cannot be read as TOML: {one_line(error)}: {_toml_advice(text, str(error))}") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as TOML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{path} cannot be read as TOML: {one_line(error)}") from error
     source = table.get("source")
     if isinstance(source, dict):
         for name in FILES:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from features.errors import one_line
 from recsys.environment import missing_extra
 
 if TYPE_CHECKING:
@@ -133,5 +134,5 @@ def flat(values: Mapping[str, Any], separator: str = ".") -> dict[str, Any]:
 
 def _warn(name: str, error: Exception) -> None:
     advice = missing_extra(error) if isinstance(error, ModuleNotFoundError) else None
-    reason = advice or f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    reason = advice or f"{type(error).__name__}: {one_line(error)[:200]}"
     _log.warning("note: tracking.%s: nothing more of this run is logged there: %s", name, reason)

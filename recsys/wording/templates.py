@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from features.errors import DataError, disk_errors
+from features.errors import DataError, disk_errors, one_line
 from features.text.closest import did_you_mean
 from recsys.wording.keys import KEYS, PLURAL
 from recsys.wording.locales import language_name, locale_of, plural_category, written
@@ -149,7 +149,7 @@ def _read_file(path: Path) -> dict[str, dict[str, Forms]]:
     try:
         content = tomllib.loads(raw.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(f"{path} is not TOML ({' '.join(str(error).split())}): {FORM}; correct the file") from error
+        raise DataError(f"{path} is not TOML ({one_line(error)}): {FORM}; correct the file") from error
     for language, table in content.items():
         if language in KEYS or not isinstance(table, dict):
             raise DataError(f"{path}: {language!r} stands in no language, {FORM}: put it below the language it is written in")

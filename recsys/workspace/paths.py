@@ -62,6 +62,10 @@ class WorkspacePaths:
         return self.cache / "pull"
 
     @property
+    def pull_lock(self) -> Path:
+        return self.cache / ".pull.lock"
+
+    @property
     def reports(self) -> Path:
         return self.root / "reports"
 

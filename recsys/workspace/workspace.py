@@ -20,7 +20,7 @@ from features.data.interactions import Interactions
 from features.data.queries import Queries
 from features.data.reviews import Reviews
 from features.data.times.step_time import with_step_time
-from features.errors import DataError, disk_errors
+from features.errors import DataError, disk_errors, one_line
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.partitions import of_partition
 from features.ingest.pipeline import dry_run, ingest
@@ -81,7 +81,7 @@ class Workspace(WorkspacePaths):
             with disk_errors(self.root):
                 yield
         except pl.exceptions.PanicException as error:  # its threads panic without file handles or memory
-            raise DataError(f"polars gave up ({' '.join(str(error).split())[:200]}): check `ulimit -n` and free memory") from error
+            raise DataError(f"polars gave up ({one_line(error)[:200]}): check `ulimit -n` and free memory") from error
         finally:
             lock.release()
 

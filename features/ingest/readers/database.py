@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.errors import DataError, disk_errors
+from features.errors import DataError, disk_errors, one_line
 from features.ingest.optional_tables import OPTIONAL
 from features.ingest.profile.column_names import other_spellings
 from features.ingest.values.ids import as_text
@@ -69,7 +69,7 @@ def extract(source: Source, folder: Path, erased: ErasedUsers) -> Source:
             for path in set(folder.iterdir()) - set(paths.values()):  # of other queries, or of a killed process
                 path.unlink()
     except (pa.ArrowException, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{folder} is damaged ({' '.join(str(error).split())[:200]}): remove it") from error
+        raise DataError(f"{folder} is damaged ({one_line(error)[:200]}): remove it") from error
     return source.model_copy(update={"sql": None} | paths)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 import polars as pl
 import pyarrow as pa
 
-from features.errors import DataError, disk_error
+from features.errors import DataError, disk_error, one_line
 from features.ingest.readers.delimited import BLOCK, read_csv
 from features.ingest.readers.head import read_head as head_of
 from features.ingest.readers.json_records import json_records, read_records
@@ -111,7 +111,7 @@ def _readable(path: Path, spool: Spool | None = None) -> Iterator[None]:
     except (pa.ArrowInvalid, pl.exceptions.PolarsError, csv.Error) as error:
         if spool is not None and spool.full:
             raise spool.error() from error
-        why = " ".join(str(error).split())[:200]
+        why = one_line(error)[:200]
         if "straddling" in why:
             why = f"a row is longer than {BLOCK >> 20} MiB, most likely a quote that is never closed"
         raise DataError(f"{path} cannot be read as {path.suffix.lstrip('.')} ({why}): check or export it again") from error

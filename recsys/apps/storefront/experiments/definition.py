@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from features.errors import ConfigError
+from features.errors import ConfigError, one_line
 from features.names import CART, CLICK, PURCHASE, ActionMetric
 from features.text.closest import did_you_mean
 from ranking.merchandising.place import PageKind
@@ -179,7 +179,7 @@ def read_experiments(path: Path) -> tuple[Experiment, ...]:
     except FileNotFoundError:
         return ()
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not readable as TOML: {' '.join(str(error).split())}: see docs/experiments.md") from error
+        raise ConfigError(f"{path}: not readable as TOML: {one_line(error)}: see docs/experiments.md") from error
     named = table.pop("experiments", {})
     if table or not isinstance(named, dict):
         found = next(iter(table), "experiments")
