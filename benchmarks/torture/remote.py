@@ -25,7 +25,7 @@ from features.storage.remote.objects import ObjectStore
 from features.storage.remote.store import open_store
 from recsys.artifacts.bundle import Bundle, current_id
 from recsys.artifacts.publish import publish
-from recsys.remote.published import OBJECTS, PartName, Published
+from recsys.remote.published import OBJECTS, PartName, StoreManifest
 from recsys.remote.pull import pull
 from recsys.remote.push import push
 from recsys.workspace.workspace import Workspace
@@ -70,7 +70,7 @@ class Machine:
     @property
     def there(self) -> str | None:
         """The bundle that the store has in use."""
-        found, _ = Published.read(open_store(self.settings.storage))
+        found, _ = StoreManifest.read(open_store(self.settings.storage))
         return None if found is None else found.in_use(PartName.BUNDLES)
 
 
@@ -140,7 +140,7 @@ def killings(publisher: Machine, reader: Machine, wanted: int, *, fetching: bool
         runs += 1
         check = reader_recovers if fetching else publisher_recovers
         failures += not tried(f"killed at {point[1]} {call}", lambda: check(publisher, reader, before))  # noqa: B023
-    named = Published.read(open_store(publisher.settings.storage))[0]
+    named = StoreManifest.read(open_store(publisher.settings.storage))[0]
     if named is None or set(open_store(publisher.settings.storage).names(OBJECTS)) - set(named.objects):
         # One that died after CURRENT leaves objects until the next publishing.
         publisher.change(0)
@@ -151,7 +151,7 @@ def killings(publisher: Machine, reader: Machine, wanted: int, *, fetching: bool
 
 def _nothing_is_left(publisher: Machine) -> None:
     store = open_store(publisher.settings.storage)
-    named, _ = Published.read(store)
+    named, _ = StoreManifest.read(store)
     assert named is not None
     assert set(store.names(OBJECTS)) == set(named.objects)
 

@@ -168,17 +168,17 @@ def refresh(
 
         refresh_every(state.workspace, state.settings, every, typer.echo, device, WATCHES, partial(state.on_cluster, cluster))
         return
-    from recsys.refresh.idle.unchanged import Look, still_unchanged
+    from recsys.refresh.idle.unchanged import InputStamps, still_unchanged
 
     if (message := still_unchanged(state.root, state.config)) is not None:
         typer.echo(message)
         return
-    look = Look.before_refresh(state.workspace, state.config, state.settings)
+    stamps = InputStamps.before_refresh(state.workspace, state.config, state.settings)
     with state.on_cluster(cluster) as workers:
         done = state.shop.refresh(device=device, cluster=workers)
     typer.echo(done)
-    if look is not None and done.unchanged and not done.news:
-        look.remember(str(done).splitlines()[0])
+    if stamps is not None and done.unchanged and not done.news:
+        stamps.remember(str(done).splitlines()[0])
     if done.alerts or done.surges:
         raise typer.Exit(3)
 

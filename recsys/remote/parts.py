@@ -73,7 +73,7 @@ class LocalPart(Protocol):
 
 
 @dataclass(frozen=True)
-class Tables:
+class TablesPart:
     """The ingested tables. The store keeps the previous version for readers that have begun to fetch it."""
 
     out: Path
@@ -110,7 +110,7 @@ class Tables:
 
 
 @dataclass(frozen=True)
-class Bundles:
+class BundlesPart:
     """Published bundles, or models, which are published alike.
 
     Attributes
@@ -162,7 +162,7 @@ class Bundles:
 
 
 @dataclass(frozen=True)
-class Erased:
+class ErasedPart:
     """The list of erased users. Without it, another machine that reads the same sources would bring them back."""
 
     path: Path
@@ -260,8 +260,8 @@ def local_parts(workspace: Workspace, keep: int) -> dict[PartName, LocalPart]:
     keep : how many models and bundles to keep.
     """
     return {
-        PartName.DATA: Tables(workspace.data),
-        PartName.MODELS: Bundles(workspace.models, keep),
-        PartName.BUNDLES: Bundles(workspace.bundles, keep, answering=True),
-        PartName.ERASED: Erased(workspace.erased),
+        PartName.DATA: TablesPart(workspace.data),
+        PartName.MODELS: BundlesPart(workspace.models, keep),
+        PartName.BUNDLES: BundlesPart(workspace.bundles, keep, answering=True),
+        PartName.ERASED: ErasedPart(workspace.erased),
     }

@@ -56,7 +56,7 @@ class StoredFile(BaseModel):
     object: str = Field(pattern=rf"^{OBJECTS}/[0-9a-f]{{64}}-[0-9a-f]{{8}}$")
 
 
-class Part(BaseModel):
+class StoredPart(BaseModel):
     """The versions of a part: id -> file name -> file; `in_use` is one of the ids."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,7 +92,7 @@ class Part(BaseModel):
         return self.model_copy(update={"versions": {self.in_use: self.files}})
 
 
-class Published(BaseModel):
+class StoreManifest(BaseModel):
     """The content of CURRENT.
 
     Attributes
@@ -106,7 +106,7 @@ class Published(BaseModel):
     schema_version: Literal[1] = SCHEMA
     written: datetime
     publishing: str
-    parts: dict[PartName, Part]
+    parts: dict[PartName, StoredPart]
 
     @classmethod
     def read(cls, store: SharedStore) -> tuple[Self | None, str | None]:

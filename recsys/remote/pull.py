@@ -14,8 +14,8 @@ from features.ingest.erased_users import ErasedUsers
 from features.progress import silent
 from features.storage.remote.store import open_store
 from recsys.privacy.erasure import PATIENCE, remove_users
-from recsys.remote.parts import Erased, local_parts
-from recsys.remote.published import CURRENT, InStep, PartName, Published
+from recsys.remote.parts import ErasedPart, local_parts
+from recsys.remote.published import CURRENT, InStep, PartName, StoreManifest
 from recsys.remote.transfers import assemble, each, fetch_object, from_here
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class _Difference:
     conflicts : parts that are new here and there.
     """
 
-    there: Published
+    there: StoreManifest
     tag: str | None
     here: dict[PartName, str | None]
     step: InStep
@@ -107,7 +107,7 @@ class _Difference:
     conflicts: frozenset[PartName]
 
     @classmethod
-    def of(cls, there: tuple[Published, str | None], here: dict[PartName, str | None], step: InStep, wanted: set[PartName]) -> Self:
+    def of(cls, there: tuple[StoreManifest, str | None], here: dict[PartName, str | None], step: InStep, wanted: set[PartName]) -> Self:
         published, tag = there
         differ = [name for name in here if name in wanted and published.in_use(name) not in (None, here[name])]
         own = {name for name in differ if here[name] not in (None, step.parts.get(name))}
@@ -179,7 +179,7 @@ class _Pull:
         here, step = self._state()
         if self._in_step(here, step):  # another pull has done it
             return Pulled(self.store.url, {})
-        there, tag = Published.read(self.store)
+        there, tag = StoreManifest.read(self.store)
         if there is None:
             if self.keep:
                 return Pulled(self.store.url, {})
@@ -225,16 +225,16 @@ class _Pull:
         """Bring into use what was fetched. The caller holds the lock of the workspace."""
         erased = self.workspace.erased
         if PartName.ERASED not in found.changed and found.here[PartName.ERASED] not in (None, found.there.in_use(PartName.ERASED)):
-            Erased(erased).reopen(ErasedUsers.read(erased))
+            ErasedPart(erased).reopen(ErasedUsers.read(erased))
         for name in found.changed:
             part, version = self.parts[name], found.there.parts[name]
             assemble(version.files, self.folder / "objects", self.folder / name)
             if name is PartName.ERASED:
-                self._forget(found.there, Erased(erased).joined(self.folder / name / erased.name))
+                self._forget(found.there, ErasedPart(erased).joined(self.folder / name / erased.name))
             part.adopt(version.in_use, self.folder / name)
         self._note(found)
 
-    def _forget(self, there: Published, erased: ErasedUsers) -> None:
+    def _forget(self, there: StoreManifest, erased: ErasedUsers) -> None:
         """Remove the users that were erased elsewhere: earlier versions, what lies beside them, and their rows in what was not fetched."""
         folders = {PartName.DATA: self.workspace.data, PartName.MODELS: self.workspace.models, PartName.BUNDLES: self.workspace.bundles}
         clean = {name for name in folders if name in there.parts and self.parts[name].in_use() == there.in_use(name)}

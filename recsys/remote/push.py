@@ -13,7 +13,7 @@ from features.ingest.erased_users import ErasedUsers
 from features.progress import silent
 from features.storage.remote.store import open_store
 from recsys.remote.parts import local_parts
-from recsys.remote.published import CURRENT, OBJECTS, InStep, Part, PartName, Published, StoredFile, new_publishing
+from recsys.remote.published import CURRENT, OBJECTS, InStep, PartName, StoredFile, StoredPart, StoreManifest, new_publishing
 from recsys.remote.transfers import each
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class _Push:
     known: dict[str, str] = field(default_factory=dict)  # SHA-256 -> object
 
     def run(self) -> Pushed:
-        there, tag = Published.read(self.store)
+        there, tag = StoreManifest.read(self.store)
         step = InStep.read(self.workspace.in_step, self.store.url)
         local = local_parts(self.workspace, self.keep)
         here = {name: version for name, part in local.items() if (version := part.in_use()) is not None}
@@ -159,14 +159,16 @@ class _Push:
         kept = {file.object for name in publish for file in new.parts[name].files.values()} - set(self.sent)
         return Pushed(self.store.url, publish, behind, len(self.sent), sum(self.sent.values()), len(kept), len(garbage))
 
-    def _sent(self, there: Published | None, publish: dict[PartName, LocalPart], here: dict[PartName, str], *, forget: bool) -> Published:
+    def _sent(
+        self, there: StoreManifest | None, publish: dict[PartName, LocalPart], here: dict[PartName, str], *, forget: bool
+    ) -> StoreManifest:
         """Send what the store lacks of some parts, and return the CURRENT that names it."""
-        new = Published(written=datetime.now(UTC), publishing=new_publishing(), parts={})
+        new = StoreManifest(written=datetime.now(UTC), publishing=new_publishing(), parts={})
         parts = dict(there.parts) if there is not None else {}
         try:
             for name, part in publish.items():
                 files = self._files(part.files(here[name]), new.publishing, name.word)
-                parts[name] = parts.get(name, Part.empty()).with_version(here[name], files, part.keep)
+                parts[name] = parts.get(name, StoredPart.empty()).with_version(here[name], files, part.keep)
         except BaseException:
             self._withdraw()
             raise
@@ -189,7 +191,7 @@ class _Push:
         each(send, missing, label, self.progress)
         return files
 
-    def _unnamed(self, new: Published) -> set[str]:
+    def _unnamed(self, new: StoreManifest) -> set[str]:
         """Return the objects that a CURRENT does not name. Whoever is sending some has to lose by the swap that follows."""
         return set(self.store.names(OBJECTS)) - set(new.objects)
 
@@ -199,7 +201,7 @@ class _Push:
             self.store.remove(sorted(self.sent))
 
 
-def compare(here: Mapping[PartName, str], there: Published | None, step: InStep, *, replace: bool = False) -> dict[PartName, Standing]:
+def compare(here: Mapping[PartName, str], there: StoreManifest | None, step: InStep, *, replace: bool = False) -> dict[PartName, Standing]:
     """Return how each part of a workspace stands to the store, by what the two had when they last agreed.
 
     Parameters

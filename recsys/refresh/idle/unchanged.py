@@ -62,7 +62,7 @@ def still_unchanged(root: Path, config: Path | None) -> str | None:
 
 
 @dataclass(frozen=True)
-class Look:
+class InputStamps:
     """What a refresh is about to read, by its stamps.
 
     Attributes

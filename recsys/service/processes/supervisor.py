@@ -32,7 +32,7 @@ LOOK_SECONDS = 0.5  # at most, between two looks at the workers
 
 
 @dataclass
-class Slot:
+class WorkerSlot:
     """The place of one worker: the one that answers, and its successor, which opens a bundle."""
 
     serving: WorkerHandle | None = None
@@ -51,7 +51,7 @@ class Supervisor:
             SWAPS.labels(outcome)  # at 0: Prometheus sees no increase in a counter that begins with 1
         self._workspace, self._settings, self._listening = workspace, settings, listening
         self._pause = min(LOOK_SECONDS, settings.serve.poll_seconds)
-        self._slots = [Slot() for _ in range(settings.serve.workers)]
+        self._slots = [WorkerSlot() for _ in range(settings.serve.workers)]
         self._leaving: list[WorkerHandle] = []
         self._swaps, self._fetched, self._follower = SWAPS, FETCHED, follower
         self._taken: str | None = None
@@ -123,7 +123,7 @@ class Supervisor:
             return None
         return self._named
 
-    def _start(self, slot: Slot, bundle_id: str | None) -> None:
+    def _start(self, slot: WorkerSlot, bundle_id: str | None) -> None:
         taken = {worker.assignment.number for worker in self._workers}
         number = next(number for number in range(len(taken) + 1) if number not in taken)
         calm = any(other.serving is not None for other in self._slots)
@@ -148,7 +148,7 @@ class Supervisor:
         for worker in self._workers:
             worker.look()
 
-    def _heed(self, slot: Slot, worker: WorkerHandle, said: dict[str, Any]) -> None:
+    def _heed(self, slot: WorkerSlot, worker: WorkerHandle, said: dict[str, Any]) -> None:
         """Take note of what a worker says; the first time that it answers, it takes its place."""
         self._keys_required |= said["keys_required"]
         if worker is not slot.opening:
@@ -197,7 +197,7 @@ class Supervisor:
                 self._leaving.remove(worker)
                 self._forget(worker)
 
-    def _bury_opening(self, slot: Slot, worker: WorkerHandle) -> None:
+    def _bury_opening(self, slot: WorkerSlot, worker: WorkerHandle) -> None:
         slot.opening = None
         self._forget(worker)
         reason, bundle_id = worker.reason, worker.assignment.bundle_id

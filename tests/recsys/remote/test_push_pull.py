@@ -30,7 +30,7 @@ from recsys.remote import parts
 from recsys.remote import pull as pulling
 from recsys.remote import push as pushing
 from recsys.remote.follow import follow
-from recsys.remote.published import CURRENT, OBJECTS, PartName, Published
+from recsys.remote.published import CURRENT, OBJECTS, PartName, StoreManifest
 from recsys.remote.publishing import erase_everywhere, fetch_changes
 from recsys.remote.pull import pull
 from recsys.remote.push import Pushed, PushOptions, push, share
@@ -76,9 +76,9 @@ class Machine:
         return open_store(self.settings.storage)
 
     @property
-    def there(self) -> Published:
+    def there(self) -> StoreManifest:
         """What the store has in use, once it is checked to have all that it names, and nothing else."""
-        found, _ = Published.read(self.store)
+        found, _ = StoreManifest.read(self.store)
         assert found is not None
         return found
 
@@ -195,7 +195,7 @@ def test_of_two_publishers_at_once_one_wins(publisher: Machine, machine: Make, m
     mine, theirs = publisher.change("mine"), other.change("theirs")
     sending = pushing._Push._sent
 
-    def late(self: pushing._Push, *given: object, **options: object) -> Published:
+    def late(self: pushing._Push, *given: object, **options: object) -> StoreManifest:
         new = sending(self, *given, **options)  # type: ignore[arg-type]
         monkeypatch.setattr(pushing._Push, "_sent", sending)
         other.push()  # while this one has sent its objects and has not yet replaced CURRENT
@@ -563,4 +563,4 @@ def test_names_cannot_leave_the_folder(name: str) -> None:
     file = {"size": 1, "sha256": "0" * 64, "object": f"objects/{'0' * 64}-00000000"}
     part = {"in_use": "a", "versions": {"a": {name: file}}}
     with pytest.raises(ValueError, match="is not the name"):
-        Published.model_validate({"written": "2026-01-01T00:00:00Z", "publishing": "0", "parts": {"data": part}})
+        StoreManifest.model_validate({"written": "2026-01-01T00:00:00Z", "publishing": "0", "parts": {"data": part}})

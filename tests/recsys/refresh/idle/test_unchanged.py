@@ -14,7 +14,7 @@ import pytest
 
 from features.ingest.source import Source
 from recsys.refresh.idle import unchanged
-from recsys.refresh.idle.unchanged import RECORD, Look, still_unchanged
+from recsys.refresh.idle.unchanged import RECORD, InputStamps, still_unchanged
 from recsys.refresh.idle.verified import RECORD as VERIFIED
 from recsys.settings.settings import Settings
 from recsys.workspace.workspace import Workspace
@@ -49,7 +49,7 @@ def workspace(ingested: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def refreshed(workspace: Workspace) -> None:
     """A refresh finds nothing changed."""
-    look = Look.before_refresh(workspace, None, Settings())
+    look = InputStamps.before_refresh(workspace, None, Settings())
     if look is not None:
         look.remember(SAID)
 
@@ -173,7 +173,7 @@ def test_nothing_is_stored_of_files_that_were_written_just_now(workspace: Worksp
 
 
 def test_nothing_is_stored_where_a_source_changes_while_the_refresh_runs(workspace: Workspace) -> None:
-    look = Look.before_refresh(workspace, None, Settings())
+    look = InputStamps.before_refresh(workspace, None, Settings())
     assert look is not None
     os.utime(items_of(workspace), (1e9, 1e9))
     look.remember(SAID)
@@ -181,4 +181,4 @@ def test_nothing_is_stored_where_a_source_changes_while_the_refresh_runs(workspa
 
 
 def test_a_workspace_without_tables_is_left_to_the_refresh(tmp_path: Path) -> None:
-    assert Look.before_refresh(Workspace(tmp_path), None, Settings()) is None
+    assert InputStamps.before_refresh(Workspace(tmp_path), None, Settings()) is None
