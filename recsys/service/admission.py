@@ -65,7 +65,7 @@ class Admission:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if self._running >= self._config.queue and scope["path"] not in OPEN:
+        if self._is_full and scope["path"] not in OPEN:
             await self._turn_away(send)
             return
         if scope["method"] == "HEAD":  # answered as GET (RFC 9110, section 9.3.2); the server drops the content
@@ -98,7 +98,7 @@ class Admission:
             await self._app(scope, receive, send)
             return
         body = await self._body(scope, receive)
-        if self._running >= self._config.queue:
+        if self._is_full:  # by now
             raise RejectedError(429, self._full)
         delivered = False
 
@@ -114,6 +114,10 @@ class Admission:
             await self._app(scope, replayed, send)
         finally:
             self._running -= 1
+
+    @property
+    def _is_full(self) -> bool:
+        return self._running >= self._config.queue
 
     async def _turn_away(self, send: Send) -> None:
         """Refuse a request before its body is read, for as little as possible: it is counted, and in no log and no trace."""
