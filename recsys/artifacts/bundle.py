@@ -263,18 +263,6 @@ def sound_bundle(bundles: Path) -> Bundle | None:
     return bundle
 
 
-def find_bundle(bundles: Path, **about: Any) -> Bundle | None:
-    """Return the newest undamaged bundle whose `about` has these values; None if there is none."""
-    for bundle_id in list_bundles(bundles):
-        try:
-            bundle = Bundle.open(bundles, bundle_id)
-        except BundleError:
-            continue
-        if all(bundle.manifest.about.get(name) == value for name, value in about.items()) and not bundle.verify():
-            return bundle
-    return None
-
-
 def _read_manifest(folder: Path) -> Manifest:
     content = read_plain(folder, MANIFEST, None)
     if not folder.name.endswith(hashlib.sha256(content).hexdigest()[:HASH_DIGITS]):

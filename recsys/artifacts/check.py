@@ -1,10 +1,10 @@
-"""Checks all stored bundles, and counts what each takes of the disk."""
+"""Checks stored bundles, finds an undamaged one, and counts what each takes of the disk."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from stat import S_ISREG
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from features.errors import BundleError
 from recsys.artifacts.bundle import Bundle, list_bundles
@@ -12,6 +12,18 @@ from recsys.artifacts.bundle import Bundle, list_bundles
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+def find_bundle(bundles: Path, **about: Any) -> Bundle | None:
+    """Return the newest undamaged bundle whose `about` has these values; None if there is none."""
+    for bundle_id in list_bundles(bundles):
+        try:
+            bundle = Bundle.open(bundles, bundle_id)
+        except BundleError:
+            continue
+        if all(bundle.manifest.about.get(name) == value for name, value in about.items()) and not bundle.verify():
+            return bundle
+    return None
 
 
 def check_all(bundles: Path) -> tuple[list[str], list[str]]:

@@ -24,7 +24,8 @@ from features.ingest.table_store import is_ingested, load_source
 from features.text.plain import plain
 from recsys.apps.search.pipeline import Search
 from recsys.apps.search.request import SearchOptions
-from recsys.artifacts.bundle import Bundle, find_bundle
+from recsys.artifacts.bundle import Bundle
+from recsys.artifacts.check import find_bundle
 from recsys.cli.assistant.demo import show_conversation, write_help_pages
 from recsys.cli.render import recommendations_table, render_found, stdout
 from recsys.offline.evaluate import evaluate, evaluation_cut

@@ -24,7 +24,7 @@ from features.errors import DataError
 from features.storage.arrays import Subfolder, in_folder
 from features.storage.atomic import write_whole
 from features.storage.digests import of_json
-from recsys.artifacts.bundle import find_bundle
+from recsys.artifacts.check import find_bundle
 from recsys.artifacts.publish import publish
 from recsys.recommend.pipeline import Recommender
 from recsys.snapshot.aggregates import LogAggregates

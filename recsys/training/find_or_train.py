@@ -12,7 +12,8 @@ from features.data.shop_profile import ShopProfile
 from features.errors import ModelError
 from features.ingest.erased_users import ErasedUsers
 from features.storage.digests import of_json
-from recsys.artifacts.bundle import RETRAIN, find_bundle, list_bundles
+from recsys.artifacts.bundle import RETRAIN, list_bundles
+from recsys.artifacts.check import find_bundle
 from recsys.artifacts.model import Model
 from recsys.artifacts.model_card import marked, model_card
 from recsys.artifacts.model_store import mark

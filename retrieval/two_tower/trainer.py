@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from features.data.histories import Histories
 from features.progress import silent, unwatched
 from retrieval.checkpoints import load_checkpoint, save_checkpoint, set_rate
 from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, sequence_loss
 from retrieval.two_tower.text_tuning import autocast
-from retrieval.two_tower.window_batches import WindowBatch, WindowSampler, sampled_softmax_loss
+from retrieval.two_tower.window_batches import WindowBatch, WindowSampler, mine_negatives, sampled_softmax_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -217,7 +216,7 @@ def _epoch(run: TrainingRun, config: TrainConfig, phase: Phase, epoch: int, opti
     rng = np.random.default_rng([run.seed, epoch, phase.tune])
     torch.manual_seed(run.seed * 1000 + epoch)
     if config.hard_negatives and isinstance(run.sampler, WindowSampler):
-        run.sampler.hard = mine_negatives(run, run.sampler)
+        run.sampler.hard = mine_negatives(run.tower, run.vectors(), run.sampler)
     for module in run.modules(False).values():
         module.train()
     run.texts.encoder.eval()  # dropout would make fresh vectors differ from those of the histories
@@ -276,28 +275,3 @@ def _vectors(run: TrainingRun, histories: np.ndarray, candidates: np.ndarray, tu
     vectors = run.tower.item(pooled, item_id_vectors)  # (distinct, dim)
     # Not by indexing, whose gradient is summed element by element.
     return vectors.index_select(0, at[: rows.size]).view(*rows.shape, -1), vectors.index_select(0, at[rows.size :])
-
-
-def mine_negatives(run: TrainingRun, sampler: WindowSampler, pool: int = 100, skip: int = 10) -> np.ndarray:
-    """Return items that the towers score high for users who never bought them, int64 (n_users, pool).
-
-    The best `skip` are left out, because they are likely purchases of the future. A list that is too short is repeated;
-    -1 marks users without any.
-    """
-    log, known = sampler.log, sampler.known
-    vectors = run.vectors()
-    hard = np.empty((log.n_users, pool), dtype=np.int64)
-    for start in range(0, log.n_users, 256):
-        rows = np.arange(start, min(start + 256, log.n_users))
-        users = Histories.of_users(log, rows, log.end)
-        scores = run.tower.user_vectors(users, vectors) @ vectors.T
-        scores[users.user, users.item] = -np.inf
-        scores = scores[:, known]
-        most = min(pool + skip, len(known))
-        best = np.argpartition(-scores, most - 1, axis=1)[:, :most]
-        order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1)[:, skip:]
-        best = np.take_along_axis(best, order, axis=1)
-        unbought = np.isfinite(np.take_along_axis(scores, best, axis=1))
-        items = np.where(unbought, known[best], -1)
-        hard[rows] = np.resize(items.T, (pool, len(rows))).T if items.shape[1] else -1
-    return hard

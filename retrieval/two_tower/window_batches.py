@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from features.data.interactions import Interactions
     from retrieval.two_tower.config import TrainConfig
+    from retrieval.two_tower.model import TwoTower
 
 
 @dataclass(frozen=True)
@@ -185,3 +186,27 @@ def sampled_softmax_loss(scores: Tensor, batch: WindowBatch) -> Tensor:
     real = torch.from_numpy((batch.positives >= 0) & (batch.users.lengths > 0)[:, None]).to(device)
     losses = torch.where(real, torch.logaddexp(positive, others) - positive, 0.0)
     return losses.sum() / real.sum().clamp_min(1)
+
+
+def mine_negatives(tower: TwoTower, vectors: np.ndarray, sampler: WindowSampler, pool: int = 100, skip: int = 10) -> np.ndarray:
+    """Return items that the towers score high for users who never bought them, int64 (n_users, pool).
+
+    The best `skip` are left out, because they are likely purchases of the future. A list that is too short is repeated;
+    -1 marks users without any.
+    """
+    log, known = sampler.log, sampler.known
+    hard = np.empty((log.n_users, pool), dtype=np.int64)
+    for start in range(0, log.n_users, 256):
+        rows = np.arange(start, min(start + 256, log.n_users))
+        users = Histories.of_users(log, rows, log.end)
+        scores = tower.user_vectors(users, vectors) @ vectors.T
+        scores[users.user, users.item] = -np.inf
+        scores = scores[:, known]
+        most = min(pool + skip, len(known))
+        best = np.argpartition(-scores, most - 1, axis=1)[:, :most]
+        order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1)[:, skip:]
+        best = np.take_along_axis(best, order, axis=1)
+        unbought = np.isfinite(np.take_along_axis(scores, best, axis=1))
+        items = np.where(unbought, known[best], -1)
+        hard[rows] = np.resize(items.T, (pool, len(rows))).T if items.shape[1] else -1
+    return hard

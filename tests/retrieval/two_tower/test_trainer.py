@@ -19,9 +19,9 @@ from features.text.template import item_texts
 from retrieval.two_tower.config import AugmentConfig, TrainConfig
 from retrieval.two_tower.model import TwoTower
 from retrieval.two_tower.text_tuning import TrainableTexts, Tuning
-from retrieval.two_tower.trainer import TrainingResult, TrainingRun, fit_towers, mine_negatives
+from retrieval.two_tower.trainer import TrainingResult, TrainingRun, fit_towers
 from retrieval.two_tower.tuning.augmentation import Augmentation
-from retrieval.two_tower.window_batches import WindowSampler
+from retrieval.two_tower.window_batches import WindowSampler, mine_negatives
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -264,7 +264,7 @@ class TestMining:
         run = data.run(tmp_path, always)
         sampler = WindowSampler(data.past, SHORT, WINDOW)
         log, known = sampler.log, sampler.known
-        mined = mine_negatives(run, sampler, pool=6, skip=3)
+        mined = mine_negatives(run.tower, run.vectors(), sampler, pool=6, skip=3)
         assert mined.shape == (log.n_users, 6)
         vectors = run.tower.item_vectors(run.texts.pooled)
         for user in range(log.n_users):
@@ -276,4 +276,6 @@ class TestMining:
 
     def test_a_small_catalogue_has_no_hard_negatives(self, data: TrainingData, tmp_path: Path) -> None:
         run = data.run(tmp_path, always)
-        assert (mine_negatives(run, WindowSampler(data.past, SHORT, WINDOW), pool=6, skip=len(data.strings)) == -1).all()
+        assert (
+            mine_negatives(run.tower, run.vectors(), WindowSampler(data.past, SHORT, WINDOW), pool=6, skip=len(data.strings)) == -1
+        ).all()
