@@ -6,7 +6,8 @@ The log is made by the position-based click model over what households bought in
 cut (`eval.simulation.search_log`). Searches of the four weeks after it are judged by what was really bought. The model
 is that of `recsys evaluate`; only the parts that read a search log are fitted again: the counts of clicks and the
 booster. Prints a JSON line for each comparison, with the ratio of NDCG@10 over the searches
-of all seeds and its 95% interval; `kept` is the first's NDCG@10.
+of all seeds and its 95% interval; `kept` is the first's NDCG@10. `type known` is a ceiling for understanding queries: the
+search without the log, which may list items of the product type alone that the customer is after.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from eval.metrics.intervals import Bootstrap
 from eval.metrics.judged import graded_ndcg
 from eval.search.evaluate import ask
 from eval.search.mixes import Mix, popularity
+from eval.search.product_types import ProductTypes
 from eval.search.text_scores import LexicalScores
 from eval.simulation.config import SearchLogConfig
 from eval.simulation.search_log import WEEK, Searches, search_log
@@ -35,7 +37,8 @@ from features.text.embeddings import group
 from features.text.state_cache import cached_states
 from features.text.template import item_texts, text_hashes
 from recsys.apps.search.evaluate import runs
-from recsys.apps.search.pipeline import Search
+from recsys.apps.search.pipeline import Search, SearchGroup
+from recsys.apps.search.request import SearchOptions
 from recsys.offline.evaluate import evaluation_cut
 from recsys.recommend.pipeline import Recommender
 from recsys.settings.settings import load_settings
@@ -56,6 +59,11 @@ if TYPE_CHECKING:
 WEEKS = 8
 ENGINE = {"bm25": 1.0, "popularity": 0.5}  # what the simulated shop shows; its sales of the last week change its order
 JUDGED = 2000
+COMPARED = (
+    ("search log", "debiased", "without", 1.15),
+    ("debiased clicks", "debiased", "naive", 1.0),
+    ("type known", "type known", "without", None),
+)
 
 
 class _Once:
@@ -122,23 +130,44 @@ class Shop:
         return Search(Recommender(model, replace(self.snapshot, query_clicks=clicks, text_search=matching)))
 
 
+def within_types(search: Search, searches: Searches, type_of: np.ndarray) -> np.ndarray:
+    """Return the lists of searches, int64 (n, 10), where each may hold items of the type that was bought alone.
+
+    Parameters
+    ----------
+    type_of : the product type of each item, int64 (n_items,).
+    """
+    wanted = np.full(len(searches.queries), -1)
+    wanted[searches.bought.user] = type_of[searches.bought.item]
+    out = np.full((len(wanted), 10), -1, dtype=np.int64)
+    for place, asked in enumerate(zip(searches.queries, searches.users, strict=True)):
+        group = SearchGroup.of(search, SearchOptions(k=10), [asked])
+        group = replace(group, mask=group.mask & (type_of == wanted[place]))
+        best = group.rank(group.retrieve()).rows[0, :10]
+        out[place, : len(best)] = best
+    return out
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workspace", type=Path, default=Path("workspace"))
     parser.add_argument("--searches", type=int, default=40_000)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
-    shop, found = Shop(options.workspace, load_settings(None)), {"without": [], "debiased": [], "naive": []}
+    shop, found = Shop(options.workspace, load_settings(None)), {"without": [], "debiased": [], "naive": [], "type known": []}
     for seed in range(options.seeds):
         config = SearchLogConfig(searches=options.searches, seed=seed)
         after = shop.log.between(shop.split.cut, None)
-        truth = Searches.of(after, shop.catalog, config.model_copy(update={"searches": JUDGED, "seed": 1000 + seed})).query_set()
+        later = Searches.of(after, shop.catalog, config.model_copy(update={"searches": JUDGED, "seed": 1000 + seed}))
+        truth = later.query_set()
         log = shop.simulated(config)
         searches = {"without": shop.search(None), "debiased": shop.search(log), "naive": shop.search(log, debiased=False)}
         for name, search in searches.items():
             found[name].append(graded_ndcg(ask(runs(search)["ours"], truth, 10), truth.judgments, 10))
+        lists = within_types(searches["without"], later, ProductTypes.of(shop.catalog).of_item)
+        found["type known"].append(graded_ndcg(lists, truth.judgments, 10))
     quality = {name: np.concatenate(values) for name, values in found.items()}
-    for name, first, second, target in (("search log", "debiased", "without", 1.15), ("debiased clicks", "debiased", "naive", 1.0)):
+    for name, first, second, target in COMPARED:
         ratio = Bootstrap().paired_ratio(quality[first], quality[second])
         row = {"name": name, "ratio": ratio.value, "low": ratio.low, "high": ratio.high, "target": target}
         print(json.dumps(row | {"kept": float(quality[first].mean()), "queries": ratio.users}), flush=True)
