@@ -177,7 +177,7 @@ def training(log: Interactions, steps: int) -> Work:
         texts: Any = TextVectors(pooled)
         run = TrainingRun(WindowSampler(log, config, 20 * DAY), tower, texts, no_validation, folder, seed=0)
         run.on_epoch = lambda phase, epoch, values: losses.append(values["loss"])
-        train_on(cluster, run, config)
+        train_on(cluster, folder, run, config)
         fit_towers(run, config)
         return losses
 

@@ -97,7 +97,7 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     run = TrainingRun(sampler_of(split.history, job), tower, source, validate, work, job.seed, item_id_vectors, job.progress)
     run.teachers, metrics = fit_teachers(job, run)
     run.on_epoch = job.on_epoch
-    train_on(job.cluster, run, settings.train)
+    train_on(job.cluster, job.cache, run, settings.train)
     fitted = fit_towers(run, settings.train)
     if tuning in ALL_LAYERS:  # the lower layers have changed
         states = cached_states(encoder, distinct, cache, job.progress)
@@ -158,7 +158,7 @@ def fit_teachers(job: TrainingJob, run: TrainingRun) -> tuple[list[Teacher], lis
         one = replace(run, tower=tower, item_id_vectors=item_id_vectors, seed=seed, folder=folder)
         _log.info("teacher %d of %d", number, train.ensemble)
         config = train.model_copy(update={"tuned_epochs": 0})
-        train_on(job.cluster, one, config)
+        train_on(job.cluster, job.cache, one, config)
         metrics.append(fit_towers(one, config).best)
         teachers.append(Teacher(tower, one.vectors()))
     return teachers, metrics
@@ -188,7 +188,7 @@ def fit_last_epochs(job: TrainingJob, models: TextModels, work: Path) -> None:
     source = TrainableTexts(models.encoder, [], models.states, "frozen")
     sampler = SequenceSampler(log, settings, job.settings.tower.history)
     run = TrainingRun(sampler, models.tower, source, no_validation, work / "rest", job.seed, models.item_id_vectors, job.progress)
-    train_on(job.cluster, run, settings)
+    train_on(job.cluster, job.cache, run, settings)
     fit_towers(run, settings)
 
 

@@ -1,4 +1,4 @@
-"""The epochs of the towers on a cluster: inputs and checkpoints lie in the run's folder, which all processes reach.
+"""The epochs of the towers on a cluster: inputs lie in the cache and checkpoints in the run's folder, which all processes reach.
 
 Each process takes its rows of every batch, and the gradients are summed: see `retrieval.two_tower.distributed`. The text encoder is tuned
 in the process of the command.
@@ -20,7 +20,7 @@ import torch
 from features.data.interactions import Interactions
 from features.data.split import Split
 from features.storage.arrays import Subfolder, in_folder
-from recsys.artifacts.job_cache import read_files, write_files
+from recsys.artifacts.job_cache import read_files, store_job_files
 from recsys.compute.job import Training
 from recsys.training.distributed.validation import ValidationNdcg
 from retrieval.checkpoints import read_progress
@@ -63,29 +63,32 @@ class TextVectors:
         """Do nothing."""
 
 
-def train_on(cluster: Cluster | None, run: TrainingRun, config: TrainConfig) -> None:
+def train_on(cluster: Cluster | None, cache: Path | None, run: TrainingRun, config: TrainConfig) -> None:
     """Train the epochs of the towers on a cluster; `fit_towers` finds them done in the run's folder.
 
     Nothing is done without a cluster, or with one that takes no trainings.
 
     Parameters
     ----------
+    cache : the workspace's cache; None without a cluster.
     run : its `validate` is a `ValidationNdcg`, or `no_validation`.
     """
     if cluster is None or not cluster.trainers:
         if cluster is not None:
             _log.warning("note: the towers are trained in this process, because Ray trains none for a program outside the cluster")
         return
-    folder, before = run.folder.absolute() / "inputs", int(read_progress(run.folder / LAST).get("epoch", -1)) + 1
+    assert cache is not None, "a cluster reads and writes in the cache"
+    checkpoints, before = run.folder.absolute(), int(read_progress(run.folder / LAST).get("epoch", -1)) + 1
     if before >= config.epochs:
         return
     text = "" if run.texts.tuning == "frozen" or not config.tuned_epochs else "; the text encoder is tuned in this process afterwards"
     _log.info("the towers train in %d processes of the cluster, epoch %d of %d on%s", cluster.trainers, before + 1, config.epochs, text)
-    write_files(folder, _to_files(run, config))
+    inputs = store_job_files(_to_files(run, config), cache)
     try:
-        cluster.train(Training("training towers", train_in_group, {"folder": str(folder)}, folder.parent))
+        arguments = {"inputs": str(inputs), "checkpoints": str(checkpoints)}
+        cluster.train(Training("training towers", train_in_group, arguments, checkpoints))
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(inputs, ignore_errors=True)
     progress = read_progress(run.folder / LAST)
     for epoch in range(before, int(progress["epoch"]) + 1):
         told = {"loss": progress[f"loss{epoch}"]}
@@ -95,10 +98,10 @@ def train_on(cluster: Cluster | None, run: TrainingRun, config: TrainConfig) -> 
         run.on_epoch("towers", epoch, told)
 
 
-def train_in_group(group: ProcessGroup, folder: str) -> None:
-    """Train the towers whose inputs are in a folder, as one process of a group; checkpoints lie beside the folder."""
-    run, config = _from_files(read_files(Path(folder)), group.device)
-    fit_towers(replace(run, folder=Path(folder).parent, group=group), config)
+def train_in_group(group: ProcessGroup, inputs: str, checkpoints: str) -> None:
+    """Train towers as one process of a group; the folders are of the inputs and of the checkpoints."""
+    run, config = _from_files(read_files(Path(inputs)), group.device)
+    fit_towers(replace(run, folder=Path(checkpoints), group=group), config)
 
 
 def _to_files(run: TrainingRun, config: TrainConfig) -> dict[str, bytes]:

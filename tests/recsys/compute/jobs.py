@@ -41,12 +41,12 @@ def open_squares(log: str, dies_once: str = "", pause: float = 0.0) -> Callable[
     return squares
 
 
-def train_and_die(group: ProcessGroup, folder: str) -> None:
+def train_and_die(group: ProcessGroup, inputs: str, checkpoints: str) -> None:
     """Train towers as `train_in_group`; the second process dies once in the second epoch. Epochs, and where each listens, go to files."""
     from recsys.training.distributed.towers import LAST, train_in_group
     from retrieval.two_tower import trainer
 
-    run_folder, epoch_of = Path(folder).parent, trainer._epoch
+    run_folder, epoch_of = Path(checkpoints), trainer._epoch
     died = run_folder / "died"
 
     def epoch(run: TrainingRun, config: TrainConfig, phase: Phase, number: int, optimizer: Optimizer) -> float:
@@ -62,6 +62,6 @@ def train_and_die(group: ProcessGroup, folder: str) -> None:
         return epoch_of(run, config, phase, number, optimizer)
 
     trainer._epoch = epoch
-    train_in_group(group, folder)
+    train_in_group(group, inputs, checkpoints)
     listening = {one.laddr.ip for one in psutil.Process().net_connections("inet") if one.status == psutil.CONN_LISTEN}
     (run_folder / f"listens-{group.rank}").write_text(" ".join(sorted(listening)))

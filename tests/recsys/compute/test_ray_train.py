@@ -39,7 +39,7 @@ def test_towers_go_on_after_a_death(cluster: RayCluster, shop: Any, tmp_path: Pa
         texts: Any = towers.TextVectors(np.random.default_rng(0).standard_normal((shop.log.n_items, 8), dtype=np.float32))
         run = TrainingRun(WindowSampler(shop.log, config, 20 * DAY), tower, texts, no_validation, tmp_path / name, seed=0)
         run.on_epoch = lambda phase, epoch, values: losses.append(values["loss"])
-        towers.train_on(where, run, config)
+        towers.train_on(where, tmp_path / "cache", run, config)
         fit_towers(run, config)
         found.append(run.vectors())
     assert (tmp_path / "died" / "died").exists()

@@ -41,7 +41,8 @@ def fitted(job: TrainingJob, cluster: Cluster | None, folder: Path, tower: dict[
     settings = job.settings
     update = {"tower": settings.tower.model_copy(update=tower), "train": settings.train.model_copy(update=STEPS | train)}
     losses: list[float] = []
-    job = replace(job, settings=settings.model_copy(update=update), cluster=cluster, on_epoch=lambda *told: losses.append(told[2]["loss"]))
+    job = replace(job, settings=settings.model_copy(update=update), cluster=cluster, cache=folder / "cache")
+    job = replace(job, on_epoch=lambda *told: losses.append(told[2]["loss"]))
     return losses, fit_text_models(job, CPU, folder, folder.parent)
 
 
@@ -73,4 +74,4 @@ def test_one_process_has_the_bits_of_the_command(job: TrainingJob, tmp_path: Pat
     assert there == alone
     assert np.array_equal(one.vectors, other.vectors)
     assert one.report == other.report
-    assert not list(tmp_path.rglob("inputs")), "the inputs are gone"
+    assert not list((tmp_path / "other" / "cache" / "compute").iterdir()), "the inputs are gone"
