@@ -82,7 +82,7 @@ class TrialWorkers:
             job = self._job(stage, objective, {"before": begun, "until": _moment(budget), "most": most and 1})
             for _ in self.cluster.run(job, [[worker] for worker in range(count)]):
                 counts = ", ".join(f"{number} {how}" for how, number in stage.counts().items())
-                _log.info("%s: %s trials", stage.name, counts)
+                _log.info("%s: %s trials", _title(stage), counts)
             job.remove()
         for line in stage.failures(begun):
             _log.warning("%s", line)
@@ -101,7 +101,7 @@ class TrialWorkers:
             "objective": _facts(objective),
             **limits,
         }
-        return Job(f"trials of {stage.name}", open_trials, arguments, self.workspace.cache.absolute(), ".done")
+        return Job(f"trials of the {_title(stage)}", open_trials, arguments, self.workspace.cache.absolute(), ".done")
 
 
 def open_trials(
@@ -133,6 +133,10 @@ def open_trials(
         path.touch()
 
     return run
+
+
+def _title(stage: Stage) -> str:
+    return stage.name.rpartition("-")[0]  # without its digest
 
 
 def _moment(budget: Budget) -> float | None:
