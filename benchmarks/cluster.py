@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+import torch
 
 from benchmarks.paired import say
 from benchmarks.torture.small import small
 from eval.metrics.user_items import UserItems
 from features.data.catalog import Catalog
 from features.data.histories import Histories
+from features.data.interactions import DAY
 from recsys.cli.list_files import write_answers
 from recsys.cli.list_shards import write_lists
 from recsys.cli.options import State
@@ -34,17 +36,23 @@ from recsys.refresh.build import current_model
 from recsys.settings.cluster import ClusterConfig
 from recsys.settings.settings import Settings
 from recsys.snapshot.encode import Encoded, EncodeOptions, encode_catalog
+from recsys.training.distributed.towers import TextVectors, train_on
 from recsys.training.few_buyers.window_retriever import WindowRetriever, WindowUsers, labelled_lists
 from recsys.training.job import TrainingJob
 from recsys.training.windows import Windows
 from recsys.workspace.workspace import Workspace
 from retrieval.hybrid import HybridRetriever
+from retrieval.two_tower.config import TowerConfig, TrainConfig
+from retrieval.two_tower.model import TwoTower
 from retrieval.two_tower.retriever import TwoTowerRetriever
+from retrieval.two_tower.trainer import TrainingRun, fit_towers, no_validation
+from retrieval.two_tower.window_batches import WindowSampler
 from tests.conftest import CATEGORIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from features.data.interactions import Interactions
     from recsys.artifacts.model import Model
     from recsys.compute.job import Cluster
     from retrieval.candidates import Candidates
@@ -157,6 +165,25 @@ def retrieving(workspace: Workspace, model: Model, users: list[str], name: str) 
     return Work(name, do, same, {"users": len(users), "items": len(snapshot.catalog)})
 
 
+def training(log: Interactions, steps: int) -> Work:
+    """Return the training of towers over sets, without dropout, so that one process and two have the same losses."""
+    config = TrainConfig(epochs=2, steps_per_epoch=steps, patience=9, tuned_epochs=0)
+    pooled = np.random.default_rng(0).standard_normal((log.n_items, 384), dtype=np.float32)
+
+    def do(cluster: Cluster | None, folder: Path) -> list[float]:
+        torch.manual_seed(0)
+        tower = TwoTower(384, TowerConfig(user_encoder="set", dropout=0))
+        losses: list[float] = []
+        texts: Any = TextVectors(pooled)
+        run = TrainingRun(WindowSampler(log, config, 20 * DAY), tower, texts, no_validation, folder, seed=0)
+        run.on_epoch = lambda phase, epoch, values: losses.append(values["loss"])
+        train_on(cluster, folder, run, config)
+        fit_towers(run, config)
+        return losses
+
+    return Work("ray_train_made", do, lambda one, other: float(np.isclose(other, one, rtol=1e-4, atol=0).mean()), {"steps": 2 * steps})
+
+
 def made_catalog(count: int) -> Catalog:
     """Return items whose texts are all different."""
     words, rng = sorted({word for kinds in CATEGORIES.values() for kind in kinds for word in kind.split()}), random.Random(0)
@@ -165,17 +192,18 @@ def made_catalog(count: int) -> Catalog:
 
 
 def main() -> None:
-    """Print a row for encoding, one for lists, and one for candidates."""
+    """Print a row for encoding, lists, candidates, and the training of towers."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--texts", type=int, default=100_000)
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--workspace", type=Path)
-    parser.add_argument("--only", choices=("encode", "lists", "candidates"))
+    parser.add_argument("--only", choices=("encode", "lists", "candidates", "towers"))
+    parser.add_argument("--steps", type=int, default=40)
     given = parser.parse_args()
     with contextlib.ExitStack() as stack:
         if given.workspace is None:
-            shop = stack.enter_context(small(trained=given.only != "encode"))
+            shop = stack.enter_context(small(trained=given.only in (None, "lists", "candidates")))
             workspace, model, catalog = shop.workspace, current_model(shop.workspace, shop.settings), made_catalog(given.texts)
             users = [f"user-{number % 60:02}" for number in range(given.users)]
         else:
@@ -189,6 +217,8 @@ def main() -> None:
             listing(State(workspace.root), users, f"ray_lists_{kind}").measure(given.rounds)
         if given.only in (None, "candidates"):
             retrieving(workspace, model, users, f"ray_candidates_{kind}").measure(given.rounds)
+        if given.only in (None, "towers"):
+            training(workspace.load(Settings().events)[1], given.steps).measure(given.rounds)
 
 
 if __name__ == "__main__":

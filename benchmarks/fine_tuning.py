@@ -36,7 +36,7 @@ from features.text.template import item_texts, text_hashes
 from recsys.offline.public_datasets import SHOPS
 from recsys.settings.auto import with_profile
 from recsys.settings.settings import Settings
-from recsys.training.towers import validation_ndcg
+from recsys.training.distributed.validation import ValidationNdcg
 from recsys.training.windows import Windows
 from recsys.workspace.workspace import Workspace
 from retrieval.topk import top_k
@@ -181,7 +181,7 @@ def trained_towers(bench: Bench) -> Path:
         return folder
     source = TrainableTexts(bench.encoder, [], bench.states, "frozen")
     run = bench.run(source, folder, 0)
-    fit_towers(replace(run, validate=validation_ndcg(bench.validation)), bench.settings.train.model_copy(update={"tuned_epochs": 0}))
+    fit_towers(replace(run, validate=ValidationNdcg(bench.validation)), bench.settings.train.model_copy(update={"tuned_epochs": 0}))
     (folder / "done").touch()
     return folder
 

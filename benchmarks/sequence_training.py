@@ -36,14 +36,16 @@ from features.text.state_cache import cached_states
 from features.text.template import item_texts, text_hashes
 from recsys.offline.public_datasets import SHOPS
 from recsys.settings.settings import load_settings
+from recsys.training.distributed.validation import ValidationNdcg
 from recsys.training.find_or_train import TrainingPlan
 from recsys.training.options import TrainOptions
-from recsys.training.towers import SEEDS_APART, _untrained, sampler_of, validation_ndcg
+from recsys.training.towers import SEEDS_APART, _untrained, sampler_of
 from recsys.workspace.workspace import Workspace
 from retrieval.topk import top_k
 from retrieval.two_tower import trainer
+from retrieval.two_tower.sequence_batches import Teacher
 from retrieval.two_tower.text_tuning import TrainableTexts
-from retrieval.two_tower.trainer import Teacher, TrainingRun, _loss, _vectors, fit_towers
+from retrieval.two_tower.trainer import TrainingRun, _loss, _vectors, fit_towers
 
 if TYPE_CHECKING:
     from recsys.training.job import TrainingJob
@@ -73,7 +75,7 @@ def begin(job: TrainingJob, source: TrainableTexts, folder: Path, seed: int) -> 
     """Return an untrained tower and what it is trained on."""
     split = job.windows.validation.split(job.log)
     tower, item_id_vectors = _untrained(job, source, seed)
-    return TrainingRun(sampler_of(split.history, job), tower, source, validation_ndcg(split), folder, seed, item_id_vectors)
+    return TrainingRun(sampler_of(split.history, job), tower, source, ValidationNdcg(split), folder, seed, item_id_vectors)
 
 
 def padded_loss(run: TrainingRun, batch: SequenceBatch, tune: bool = False) -> torch.Tensor:

@@ -24,8 +24,9 @@ from benchmarks.shop import bench
 from features.text.encoder import TextEncoder
 from features.text.state_cache import cached_states
 from features.text.template import item_texts
+from recsys.training.distributed.validation import ValidationNdcg
 from recsys.training.job import TrainingJob
-from recsys.training.towers import sampler_of, validation_ndcg
+from recsys.training.towers import sampler_of
 from recsys.training.windows import Windows
 from retrieval.two_tower.model import TwoTower
 from retrieval.two_tower.text_tuning import TrainableTexts
@@ -42,7 +43,7 @@ def start(shop: TrainingJob, texts: list[str], cache: Path, full: bool) -> Train
     tower = TwoTower(encoder.width, shop.settings.tower)
     tower.start_from(source.pooled)
     split = shop.windows.validation.split(shop.log)
-    return TrainingRun(sampler_of(split.history, shop), tower, source, validation_ndcg(split), cache / "run", shop.seed)
+    return TrainingRun(sampler_of(split.history, shop), tower, source, ValidationNdcg(split), cache / "run", shop.seed)
 
 
 def plainly(run: TrainingRun, shop: TrainingJob, wanted: float, most: float) -> tuple[float, float]:

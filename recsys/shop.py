@@ -151,7 +151,7 @@ class Shop:
         preset : `quick` for two cores, `full` for a GPU or a night.
         random_state : the same value and data give the same model on one machine.
         warm_start : whether to go on from the last model where that may be done; None takes `continual.enabled`.
-        cluster : encodes the catalogue in place of this process, see `recsys.compute.ray.open_cluster`.
+        cluster : encodes the catalogue and trains the towers in place of this process, see `recsys.compute.ray.open_cluster`.
         """
         from recsys.training.find_or_train import train
         from recsys.training.options import TrainOptions

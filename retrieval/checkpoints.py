@@ -60,8 +60,6 @@ def load_checkpoint(path: Path, modules: Mapping[str, nn.Module], optimizer: tor
     if not path.exists():
         return None
     tensors = safetensors.torch.load_file(path)
-    with safetensors.safe_open(path, framework="pt") as file:
-        progress: dict[str, float] = json.loads(file.metadata()["progress"])
     for name, module in modules.items():
         prefix = f"{name}/"
         module.load_state_dict({key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)})
@@ -71,4 +69,12 @@ def load_checkpoint(path: Path, modules: Mapping[str, nn.Module], optimizer: tor
             _, index, field = key.split("/")
             state.setdefault(int(index), {})[field] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return progress
+    return read_progress(path)
+
+
+def read_progress(path: Path) -> dict[str, float]:
+    """Return the counters of a file of `save_checkpoint`; none if there is no file."""
+    if not path.exists():
+        return {}
+    with safetensors.safe_open(path, framework="pt") as file:
+        return json.loads(file.metadata()["progress"])

@@ -121,8 +121,41 @@ def _remove_abandoned(root: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
 
 
+@dataclass(frozen=True)
+class Training:
+    """A training that several processes do together, with torch's process group.
+
+    Attributes
+    ----------
+    label : what messages call it.
+    work : a function at the top of a module; called in each process with the group and the arguments. It goes on from its own checkpoints
+        when it is called again after the death of a process.
+    arguments : of `work`.
+    folder : for the files of the cluster, which all processes reach under this path.
+    """
+
+    label: str
+    work: Callable[..., None]
+    arguments: Mapping[str, Any]
+    folder: Path
+
+
 class Cluster(Protocol):
-    """Where jobs run."""
+    """Where jobs and trainings run."""
+
+    @property
+    def workers(self) -> int:
+        """How many shards are worked on at a time."""
+        ...
+
+    @property
+    def trainers(self) -> int:
+        """How many processes a training gets; 0 if this cluster takes none."""
+        ...
+
+    def train(self, training: Training) -> None:
+        """Do a training in `trainers` processes; return when it is done."""
+        ...
 
     def run(self, job: Job, shards: Sequence[Shard]) -> Iterator[Shard]:
         """Make the results of shards; yield each shard when its result is there, in any order."""

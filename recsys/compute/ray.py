@@ -14,14 +14,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from features.errors import ClusterError, one_line
-from recsys.compute.ray_connection import connected, prepare
+from recsys.compute.ray_connection import LOCAL, connected, prepare
 from recsys.environment import prepare_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from recsys.compute.job import Job, Shard
+    from recsys.compute.job import Job, Shard, Training
     from recsys.settings.cluster import ClusterConfig
 
 _log = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ class RayCluster:
     cache: Path
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _connected: bool = False
+    _workers: int = 0
 
     def connect(self) -> None:
         """Connect, unless that is done.
@@ -56,7 +57,7 @@ class RayCluster:
             self._open.enter_context(connected(self.address, self.config, self.cache))
             self._connected = True
 
-    @cached_property
+    @property
     def workers(self) -> int:
         """How many actors a job gets.
 
@@ -65,6 +66,8 @@ class RayCluster:
         ClusterError
             If it is too small, or for the reasons of `connect`.
         """
+        if self._workers:
+            return self._workers
         self.connect()
         import ray
 
@@ -77,13 +80,31 @@ class RayCluster:
                 f"the cluster at {self.address} has no {'GPU' if by_cores else 'core'} for a worker: lower cluster.gpus and cores"
             )
         _log.info("Ray at %s: %d workers", self.address, workers)
+        self._workers = workers
         return workers
+
+    @property
+    def trainers(self) -> int:
+        """How many processes a training gets; none from outside the cluster, where Ray's client does not support Ray Train."""
+        return 0 if self.address.startswith("ray://") else self.workers
+
+    def train(self, training: Training) -> None:
+        """Do a training by Ray Train, which starts all processes again when one dies.
+
+        Raises
+        ------
+        ClusterError
+            If processes die again and again, or the cluster is gone: the same call goes on from the last checkpoint.
+        """
+        workers = self.trainers  # connects
+        from recsys.compute.ray_train import fit
+
+        fit(training, workers, self.config, loopback=self.address == LOCAL)
 
     def close(self) -> None:
         """Leave the cluster; one that was started here ends. What runs next connects again."""
         self._open.close()
-        self._connected = False
-        self.__dict__.pop("workers", None)
+        self._connected, self._workers = False, 0
 
     def run(self, job: Job, shards: Sequence[Shard]) -> Iterator[Shard]:
         """Make the results of shards, see `recsys.compute.job.Cluster`.

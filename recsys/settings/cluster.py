@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ClusterConfig(BaseModel):
-    """How `--cluster` spreads work. Results do not depend on it."""
+    """How `--cluster` spreads work. Results do not depend on it, save for towers with dropout that several workers train."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -68,7 +68,7 @@ class TrainingJob:
     watch : called with the ranking and the data that it was fitted on.
     progress : reports the long stages.
     on_epoch : told how the towers stand after each epoch.
-    cluster : encodes the catalogue, and retrieves the windows' candidates, in place of this process.
+    cluster : encodes the catalogue, trains the towers, and retrieves the windows' candidates, in place of this process.
     cache : the workspace's cache, where the cluster's workers read and write; None without a cluster.
     """
 

@@ -27,7 +27,7 @@ class TrainOptions:
     warm_start : whether to go on from the workspace's model where that may be done; None takes `continual.enabled`.
     queries, reviews : the shop's search log and reviews; None for a shop without them.
     watch : called with a fitted ranking and the data that it was fitted on.
-    cluster : encodes the catalogue and retrieves candidates in place of this process; the model is the same.
+    cluster : encodes the catalogue, trains the towers and retrieves candidates in place of this process; dropout is drawn by each worker.
     """
 
     until: datetime | None = None

@@ -6,40 +6,36 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
-from eval.metrics.lists import ndcg
-from eval.protocol.ground_truth import GroundTruth
-from features.data.shop_profile import ShopProfile
 from features.text.coverage import coverage
 from features.text.encoder import TextEncoder
 from features.text.state_cache import cached_states
 from recsys.settings.presets import affordable_tuning
 from recsys.snapshot.encode_shards import spread_states
+from recsys.training.distributed.towers import train_on
+from recsys.training.distributed.validation import ValidationNdcg
 from recsys.training.pretraining import NO_STATES, ShopTexts, over_texts, pretrain
 from retrieval.query_tower.model import QueryTower
-from retrieval.topk import top_k
 from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
-from retrieval.two_tower.sequence_batches import SequenceSampler
+from retrieval.two_tower.sequence_batches import SequenceSampler, Teacher
 from retrieval.two_tower.text_tuning import ALL_LAYERS, TrainableTexts
-from retrieval.two_tower.trainer import Teacher, TrainingRun, fit_towers, no_validation
+from retrieval.two_tower.trainer import TrainingRun, fit_towers, no_validation
 from retrieval.two_tower.tuning.augmentation import Augmentation
 from retrieval.two_tower.window_batches import WindowSampler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
+    import numpy as np
+
     from features.data.interactions import Interactions
-    from features.data.split import Split
     from features.text.token_states import TokenStates
     from recsys.training.job import TrainingJob
     from retrieval.two_tower.config import TrainConfig
     from retrieval.two_tower.text_tuning import Tuning
 
 _log = logging.getLogger(__name__)
-VALIDATION_USERS = 2_000  # for early stopping of the towers
 LAST_RATE = 0.3  # factor on the towers' learning rate in their last epochs
 SEEDS_APART = 1_000_000  # between the seeds of teachers, so that no two trainings share one
 
@@ -92,7 +88,7 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     query_tower = QueryTower.upon(encoder).to(device)
     log = over_texts(job.log, text_of, len(distinct))
     split = windows.validation.split(log)
-    validate = validation_ndcg(split)
+    validate = ValidationNdcg(split)
     of_pretraining: dict[str, Any] = {"kept": False, "why": NO_STATES}
     if tuning in ("frozen", "upper"):  # search keeps the encoder as it is: `query_tower` is a copy
         of_pretraining = pretrain(job, encoder, ShopTexts(first, text_of, states, split.history), validate, work)
@@ -101,6 +97,7 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     run = TrainingRun(sampler_of(split.history, job), tower, source, validate, work, job.seed, item_id_vectors, job.progress)
     run.teachers, metrics = fit_teachers(job, run)
     run.on_epoch = job.on_epoch
+    train_on(job.cluster, job.cache, run, settings.train)
     fitted = fit_towers(run, settings.train)
     if tuning in ALL_LAYERS:  # the lower layers have changed
         states = cached_states(encoder, distinct, cache, job.progress)
@@ -160,7 +157,9 @@ def fit_teachers(job: TrainingJob, run: TrainingRun) -> tuple[list[Teacher], lis
         folder = run.folder / f"teacher{number}"
         one = replace(run, tower=tower, item_id_vectors=item_id_vectors, seed=seed, folder=folder)
         _log.info("teacher %d of %d", number, train.ensemble)
-        metrics.append(fit_towers(one, train.model_copy(update={"tuned_epochs": 0})).best)
+        config = train.model_copy(update={"tuned_epochs": 0})
+        train_on(job.cluster, job.cache, one, config)
+        metrics.append(fit_towers(one, config).best)
         teachers.append(Teacher(tower, one.vectors()))
     return teachers, metrics
 
@@ -189,6 +188,7 @@ def fit_last_epochs(job: TrainingJob, models: TextModels, work: Path) -> None:
     source = TrainableTexts(models.encoder, [], models.states, "frozen")
     sampler = SequenceSampler(log, settings, job.settings.tower.history)
     run = TrainingRun(sampler, models.tower, source, no_validation, work / "rest", job.seed, models.item_id_vectors, job.progress)
+    train_on(job.cluster, job.cache, run, settings)
     fit_towers(run, settings)
 
 
@@ -198,25 +198,3 @@ def sampler_of(log: Interactions, job: TrainingJob) -> WindowSampler | SequenceS
     if settings.tower.user_encoder == "sequence":
         return SequenceSampler(log, settings.train, settings.tower.history)
     return WindowSampler(log, settings.train, validation.end - validation.start)
-
-
-def validation_ndcg(split: Split) -> Callable[[TwoTower, np.ndarray], float]:
-    """Return a function that computes a tower's NDCG@10 on the split's labels, given vectors of all texts.
-
-    It ranks all items, or those new to the user in a shop without repeat purchases.
-    """
-    ground_truth = GroundTruth.of(split, VALIDATION_USERS)
-    kind = "all" if ShopProfile.of(split.history).buys_again else "unseen"
-    histories, relevant = split.histories(ground_truth.users), ground_truth.relevant(kind)
-    count = len(ground_truth.users)
-    allowed = ground_truth.allowed(kind, np.arange(count))
-    allowed = np.broadcast_to(allowed, (count, allowed.shape[-1]))
-
-    def evaluate(tower: TwoTower, vectors: np.ndarray) -> float:
-        users = tower.user_vectors(histories, vectors)
-        # Some users at a time, so that their scores fit into the processor's cache.
-        parts = [slice(begin, begin + 64) for begin in range(0, len(users), 64)]
-        rows = np.concatenate([top_k(np.where(allowed[part], users[part] @ vectors.T, -np.inf), 10)[0] for part in parts])
-        return float(np.nanmean(ndcg(rows, relevant, 10)))
-
-    return evaluate

@@ -7,7 +7,7 @@ still hard to beat (Klenitskiy and Vasilev 2023, arXiv 2309.07602; Tikhonovich e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from features.data.interactions import Interactions
     from retrieval.two_tower.config import TrainConfig
+    from retrieval.two_tower.model import TwoTower
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,15 @@ class SequenceBatch:
     candidates: np.ndarray
     log_q: np.ndarray
     bought: np.ndarray
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Which positions the loss counts, bool (b, n)."""
+        return self.targets >= 0
+
+    def rows_of(self, some: slice) -> SequenceBatch:
+        """Return the batch of some of the users, with all candidates."""
+        return replace(self, rows=self.rows[some], targets=self.targets[some], bought=self.bought[some])
 
 
 class SequenceSampler:
@@ -123,6 +133,27 @@ class SequenceSampler:
         items = np.where(real, log.item[index], -1).astype(np.int64)
         targets = np.where(real & self.label[index], items, -1)[:, 1:]
         return np.where(real[:, 1:], items[:, :-1], -1), targets
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained sequence tower whose scores another one learns.
+
+    Attributes
+    ----------
+    vectors : float32 (n_texts, dim)
+        By the tower.
+    """
+
+    tower: TwoTower
+    vectors: np.ndarray
+
+    @torch.no_grad()
+    def scores(self, rows: np.ndarray, lengths: np.ndarray, candidates: np.ndarray) -> torch.Tensor:
+        """Return scores of candidates (m,) over the temperature after each position of packed histories, float32 (t, m)."""
+        device, tower = self.tower.mean.device, self.tower.eval()
+        seen, scored = (torch.from_numpy(self.vectors[some]).to(device) for some in (rows, candidates))
+        return tower.encode_packed(seen, lengths) * tower.scale.exp().clamp(max=100) @ scored.T
 
 
 MASKED = -1e9  # finite, because minus infinity times a probability of zero is nan

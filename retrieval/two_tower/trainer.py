@@ -7,14 +7,16 @@ encoder. Tuning pretrained layers under a random head would distort them (Kumar 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from features.errors import ClusterError
 from features.progress import silent, unwatched
 from retrieval.checkpoints import load_checkpoint, save_checkpoint, set_rate
+from retrieval.two_tower.distributed.process_group import ProcessGroup
 from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, sequence_loss
 from retrieval.two_tower.text_tuning import autocast
 from retrieval.two_tower.window_batches import WindowBatch, WindowSampler, mine_negatives, sampled_softmax_loss
@@ -27,30 +29,11 @@ if TYPE_CHECKING:
     from retrieval.two_tower.config import TrainConfig
     from retrieval.two_tower.continual.proximal import ProximalTerm
     from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
+    from retrieval.two_tower.sequence_batches import Teacher
     from retrieval.two_tower.text_tuning import TrainableTexts
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Teacher:
-    """A trained sequence tower whose scores another one learns.
-
-    Attributes
-    ----------
-    vectors : float32 (n_texts, dim)
-        By the tower.
-    """
-
-    tower: TwoTower
-    vectors: np.ndarray
-
-    @torch.no_grad()
-    def scores(self, rows: np.ndarray, lengths: np.ndarray, candidates: np.ndarray) -> torch.Tensor:
-        """Return scores of candidates (m,) over the temperature after each position of packed histories, float32 (t, m)."""
-        device, tower = self.tower.mean.device, self.tower.eval()
-        seen, scored = (torch.from_numpy(self.vectors[some]).to(device) for some in (rows, candidates))
-        return tower.encode_packed(seen, lengths) * tower.scale.exp().clamp(max=100) @ scored.T
+RANKS_APART = 1_000_000_000  # between the seeds of processes, whose dropouts are independent
 
 
 @dataclass
@@ -80,6 +63,8 @@ class TrainingRun:
         Of a training that goes on from given weights.
     on_epoch : EpochWatch
         Told loss and validation metric of each epoch.
+    group : ProcessGroup
+        The processes that train the towers with this one; the text phase is not shared.
     """
 
     sampler: WindowSampler | SequenceSampler
@@ -93,6 +78,7 @@ class TrainingRun:
     teachers: Sequence[Teacher] = ()
     proximal: ProximalTerm | None = None
     on_epoch: EpochWatch = unwatched
+    group: ProcessGroup = field(default_factory=ProcessGroup)
 
     @property
     def device(self) -> torch.device:
@@ -102,6 +88,10 @@ class TrainingRun:
     def vectors(self) -> np.ndarray:
         """Return the current vectors of all texts, float32 (n_texts, dim)."""
         return self.tower.item_vectors(self.texts.pooled, None if self.item_id_vectors is None else self.item_id_vectors.vectors())
+
+    def validation(self) -> float:
+        """Return the validation metric; the first process computes it."""
+        return self.group.of_first(lambda: self.validate(self.tower, self.vectors()))
 
     def modules(self, encoder: bool) -> dict[str, torch.nn.Module]:
         """Return the modules of a checkpoint, with or without the text encoder."""
@@ -142,7 +132,7 @@ def fit_towers(run: TrainingRun, config: TrainConfig) -> TrainingResult:
 
     An interrupted training resumes after its last complete epoch when it is called again with the same folder.
     """
-    curve = [run.validate(run.tower, run.vectors())]
+    curve = [run.validation()]
     phases = [Phase("towers", config.epochs, False)]
     if run.texts.tuning != "frozen" and config.tuned_epochs:
         phases.append(Phase("text", config.tuned_epochs, True))
@@ -186,7 +176,9 @@ def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float)
     if phase.tune and curve:  # resumed: the encoder's weights have changed
         run.texts.refresh()
         kept = None
-    if not top.exists():
+    if run.group.of_first(lambda: len(curve)) != len(curve):
+        raise ClusterError(f"{last} is another one for process {run.group.rank} than for the first: run the same command again")
+    if run.group.first and not top.exists():
         save_checkpoint(top, modules, optimizer, {})
     for epoch in range(len(curve), phase.epochs):
         if len(curve) > config.patience and max(curve[-config.patience :]) <= max([best, *curve[: -config.patience]]):
@@ -194,15 +186,18 @@ def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float)
         loss = _epoch(run, config, phase, epoch, optimizer)
         if phase.tune:
             run.texts.refresh()
-        curve.append(run.validate(run.tower, run.vectors()))
+        curve.append(run.validation())
         metric = "" if run.validate is no_validation else f", validation NDCG@10 {curve[-1]:.4f}"
         _log.info("%s epoch %d of %d: loss %.4f%s", phase.name, epoch + 1, phase.epochs, loss, metric)
         if curve[-1] >= max([best, *curve]):
-            save_checkpoint(top, modules, optimizer, {})
+            if run.group.first:
+                save_checkpoint(top, modules, optimizer, {})
             kept = run.texts.pooled.copy() if phase.tune else None
-        counters = {"epoch": float(epoch)} | {f"curve{i}": value for i, value in enumerate(curve)}
-        save_checkpoint(last, modules, optimizer, counters)
+        progress |= {"epoch": float(epoch), f"curve{epoch}": curve[-1], f"loss{epoch}": loss}
+        if run.group.first:
+            save_checkpoint(last, modules, optimizer, progress)
         run.on_epoch(phase.name, epoch, {"loss": loss} | ({"validation_ndcg": curve[-1]} if metric else {}))
+    run.group.wait()  # for the file
     load_checkpoint(top, modules, optimizer)
     if kept is not None:
         run.texts.pooled = kept
@@ -214,7 +209,7 @@ def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float)
 def _epoch(run: TrainingRun, config: TrainConfig, phase: Phase, epoch: int, optimizer: torch.optim.Optimizer) -> float:
     """Train one epoch and return the mean loss. The random state depends on seed and epoch alone."""
     rng = np.random.default_rng([run.seed, epoch, phase.tune])
-    torch.manual_seed(run.seed * 1000 + epoch)
+    torch.manual_seed(run.seed * 1000 + epoch + run.group.rank * RANKS_APART)
     if config.hard_negatives and isinstance(run.sampler, WindowSampler):
         run.sampler.hard = mine_negatives(run.tower, run.vectors(), run.sampler)
     for module in run.modules(False).values():
@@ -226,7 +221,7 @@ def _epoch(run: TrainingRun, config: TrainConfig, phase: Phase, epoch: int, opti
             set_rate(optimizer, epoch * steps + step, phase.epochs * steps, config.warmup)
             for _ in range(config.accumulate):
                 batch = run.sampler.draw(rng, config.texts_a_step if phase.tune else None)
-                loss = _loss(run, batch, phase.tune) / config.accumulate
+                loss = _part_of_loss(run, batch, phase.tune) / config.accumulate
                 total += loss.item()
                 if phase.tune:
                     loss = loss + run.texts.penalty() / config.accumulate
@@ -234,13 +229,25 @@ def _epoch(run: TrainingRun, config: TrainConfig, phase: Phase, epoch: int, opti
                 if phase.tune and run.texts.adversarial:
                     with run.texts.moved():
                         (_loss(run, batch, phase.tune) / config.accumulate).backward()
-            torch.nn.utils.clip_grad_norm_([w for group in optimizer.param_groups for w in group["params"]], 1.0)
+            weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+            run.group.sum_gradients(weights)
+            torch.nn.utils.clip_grad_norm_(weights, 1.0)
             optimizer.step()
             if phase.tune:
                 run.texts.after_step(epoch * steps + step)
             optimizer.zero_grad(set_to_none=True)
-            report(note=f"loss {total / (step + 1):.3f}")
-    return total / steps
+            report(note=f"loss {total * run.group.world_size / (step + 1):.3f}")
+    return run.group.sum(total) / steps
+
+
+def _part_of_loss(run: TrainingRun, batch: WindowBatch | SequenceBatch, tune: bool) -> torch.Tensor:
+    """Return what the rows of this process add to the loss of a batch."""
+    part = run.group.part(batch)
+    if part is batch:
+        return _loss(run, batch, tune)
+    if not part.predicted.any():
+        return run.tower.scale * 0.0
+    return _loss(run, part, tune) * float(part.predicted.sum() / batch.predicted.sum())
 
 
 def _loss(run: TrainingRun, batch: WindowBatch | SequenceBatch, tune: bool) -> torch.Tensor:

@@ -10,7 +10,7 @@ Yi et al. 2019, "Sampling-bias-corrected neural modeling for large corpus item r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +51,16 @@ class WindowBatch:
     candidates: np.ndarray
     log_q: np.ndarray
     bought: np.ndarray
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Which positives the loss counts, bool (b, p): users without history have a zero vector without gradient."""
+        return (self.positives >= 0) & (self.users.lengths > 0)[:, None]
+
+    def rows_of(self, some: slice) -> WindowBatch:
+        """Return the batch of some of the users, with all candidates."""
+        users = self.users.take(np.arange(len(self.users))[some])
+        return replace(self, users=users, positives=self.positives[some], bought=self.bought[some])
 
 
 @dataclass(frozen=True)
@@ -182,8 +192,7 @@ def sampled_softmax_loss(scores: Tensor, batch: WindowBatch) -> Tensor:
     others = corrected.masked_fill(bought, -torch.inf).logsumexp(1, keepdim=True)  # (b, 1)
     at = np.searchsorted(batch.candidates, np.maximum(batch.positives, batch.candidates[0]))
     positive = corrected.gather(1, torch.from_numpy(at).to(device))  # (b, p)
-    # Users without history have a zero vector without gradient.
-    real = torch.from_numpy((batch.positives >= 0) & (batch.users.lengths > 0)[:, None]).to(device)
+    real = torch.from_numpy(batch.predicted).to(device)
     losses = torch.where(real, torch.logaddexp(positive, others) - positive, 0.0)
     return losses.sum() / real.sum().clamp_min(1)
 

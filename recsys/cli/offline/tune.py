@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli.options import Json, parse_ids, state_of
+from recsys.cli.options import Json, Spread, parse_ids, state_of
 from recsys.settings.names import Device, Preset
 from recsys.training.options import TrainOptions
 
@@ -27,6 +27,7 @@ def tune(
     preset: Annotated[Preset, typer.Option(help="The preset to improve on.")] = "quick",
     device: Annotated[Device, typer.Option(help="Device to train on.")] = "auto",
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the trainings and of the search.")] = 0,
+    cluster: Spread = None,
     as_json: Json = False,
 ) -> None:
     """Search better settings for this shop, on validation data only.
@@ -41,6 +42,8 @@ def tune(
     from recsys.offline.tuning.tune import tune as search
 
     state = state_of(context)
-    options = TuneOptions(minutes, trials, users, parse_ids(keep, "--keep"), test, TrainOptions(None, preset, device, seed))
-    report = search(state.workspace, state.settings, options)
+    train = TrainOptions(None, preset, device, seed)
+    with state.on_cluster(cluster) as workers:
+        options = TuneOptions(minutes, trials, users, parse_ids(keep, "--keep"), test, train, workers)
+        report = search(state.workspace, state.settings, options)
     typer.echo(report.to_json()) if as_json else stdout(WIDTH).print(table(report))

@@ -32,6 +32,11 @@ class Budget:
         return self if self.end is None else Budget(self.clock() + part * (self.end - self.clock()), self.clock)
 
     @property
+    def left(self) -> float | None:
+        """Seconds that are left; None for a search without limit."""
+        return None if self.end is None else self.end - self.clock()
+
+    @property
     def over(self) -> bool:
         """Whether the time is up."""
         return self.end is not None and self.clock() >= self.end

@@ -1,8 +1,8 @@
 """Trials of one stage, in a journal of JSON lines that outlives the process (Optuna's journal storage; it holds no pickle).
 
 A trial that was cut off, because the process was killed or the minutes were over, is tried again first: its folder has the
-checkpoints. The sampler is TPE (Bergstra et al. 2011), seeded; trials whose values after some steps lie below the median of the
-others end early.
+checkpoints. Several processes may share the journal. The sampler is TPE (Bergstra et al. 2011), seeded; trials whose values
+after some steps lie below the median of the others end early.
 
 References
 ----------
@@ -18,15 +18,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import optuna
-from filelock import FileLock
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from features.errors import RecsysError
 from features.storage.digests import of_json
+from recsys.offline.tuning.journal import open_journal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from recsys.offline.tuning.budget import Budget
@@ -35,7 +34,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 UNPRUNED = 2  # complete trials of a stage before which none is ended early
 CUT_OFF, FAILED = "cut_off", "failed"
-VALUES = "values"
+VALUES, WORKER = "values", "worker"
+WORKERS_APART = 1_000_000  # between the seeds of workers
 
 
 class OutOfTime(Exception):
@@ -109,21 +109,40 @@ class Stage:
         """
         study = self._study()
         self._resume(study)
-        while (not self._current(study)) or (not budget.over and (most is None or self._count(study) < most)):
+        while (not self._current(study)) or (not budget.over and (most is None or len(self._ended(study)) < most)):
             if not self._one(study, objective, budget, watch):
                 break
-        trials = self._done(study)
         if not self._current(study):
             raise OutOfTime
-        return trials
+        return self._done(study)
 
-    def _study(self) -> optuna.Study:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        backend = JournalFileBackend(str(self.journal), lock_obj=_Lock(self.journal))  # pyright: ignore[reportArgumentType]  (its base class is not public)
-        storage = optuna.storages.JournalStorage(backend)
-        study = optuna.create_study(storage=storage, study_name=self.name, direction="maximize", load_if_exists=True)
+    def trials(self) -> list[TrialResult]:
+        """Return the trials with a value, the current settings first."""
+        return self._done(self._study())
+
+    def begun(self) -> int:
+        """Return how many trials have begun."""
+        return len(self._study().trials)
+
+    def work(self, objective: TrialObjective, budget: Budget, most: int | None, watch: Watch | None, worker: int) -> None:
+        """Run trials as one of several processes, until the budget or the number of its trials is used up; `run` comes before.
+
+        Parameters
+        ----------
+        most : trials of this worker.
+        worker : its number. A trial that runs under it is of a process that has died, and goes on first.
+        """
+        study = self._study(worker + 1)
+        self._again(study, [trial for trial in _running(study) if trial.user_attrs.get(WORKER) == worker])
+        ran = 0
+        while not budget.over and (most is None or ran < most) and self._one(study, objective, budget, watch, worker):
+            ran += 1
+
+    def _study(self, apart: int = 0) -> optuna.Study:
+        study = optuna.create_study(storage=open_journal(self.journal), study_name=self.name, direction="maximize", load_if_exists=True)
         # Another seed for each call, so that a search that goes on does not draw the same settings again.
-        study.sampler = optuna.samplers.TPESampler(seed=1000 * self.seed + len(study.trials), n_startup_trials=5)
+        seed = 1000 * self.seed + len(study.trials) + WORKERS_APART * apart
+        study.sampler = optuna.samplers.TPESampler(seed=seed % 2**32, n_startup_trials=5)
         study.pruner = optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED, n_warmup_steps=1)
         return study
 
@@ -132,17 +151,20 @@ class Stage:
         last = {of_json(trial.params): trial for trial in study.trials}
         if of_json(self.current) not in last:
             study.enqueue_trial(self.current)
-        for trial in last.values():
-            if trial.state == TrialState.RUNNING:  # by a process that has ended: one search at a time has the lock
+        # What runs is by a process that has ended: one search at a time has the lock.
+        self._again(study, [trial for trial in last.values() if trial.state == TrialState.RUNNING or trial.user_attrs.get(CUT_OFF)])
+
+    def _again(self, study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
+        """Enqueue trials that did not end."""
+        for trial in trials:
+            if trial.state == TrialState.RUNNING:
                 study.tell(trial.number, state=TrialState.FAIL)
-            if trial.params and (trial.state == TrialState.RUNNING or trial.user_attrs.get(CUT_OFF)):
+            if trial.params:
                 study.enqueue_trial(trial.params)
 
-    def _one(self, study: optuna.Study, objective: TrialObjective, budget: Budget, watch: Watch | None) -> bool:
+    def _one(self, study: optuna.Study, objective: TrialObjective, budget: Budget, watch: Watch | None, worker: int | None = None) -> bool:
         """Run one trial; return whether there is time for another."""
-        trial = study.ask()
-        values = {knob.key: knob.rounded(_suggest(trial, knob)) for knob in self.knobs}
-        trial.set_user_attr(VALUES, values)
+        trial, values = self._asked(study, worker)
         first, begun = values == self.current, time.monotonic()
 
         def report(step: int, value: float) -> None:
@@ -155,9 +177,9 @@ class Stage:
                 raise Pruned
 
         try:
-            known = {of_json(done.values): done.value for done in self._done(study)}.get(of_json(values))
             if watch:
                 watch.begin(self.name, trial.number, values)
+            known = self._known(study, trial.number, values)
             value = objective(values, self.folder_of(values), report) if known is None else known
         except Pruned:
             study.tell(trial, state=TrialState.PRUNED)
@@ -168,21 +190,44 @@ class Stage:
             self._told(watch, "cut off", None)
             return False
         except (RecsysError, ArithmeticError, RuntimeError, ValueError) as error:
-            trial.set_user_attr(FAILED, True)
+            trial.set_user_attr(FAILED, f"{type(error).__name__}: {error}")
             study.tell(trial, state=TrialState.FAIL)
             self._told(watch, "failed", None)
             if first:
                 raise
-            _log.warning("note: a trial of %s failed (%s: %s) with %s", self.name, type(error).__name__, error, values)
+            _log.warning("%s", self._failure(trial.user_attrs))
         else:
             trial.set_user_attr("seconds", time.monotonic() - begun)
             study.tell(trial, value)
             self._told(watch, "complete", value)
         return True
 
+    def _asked(self, study: optuna.Study, worker: int | None) -> tuple[optuna.Trial, Values]:
+        """Begin a trial; return it with the value of each knob."""
+        trial = study.ask()
+        if worker is not None:
+            trial.set_user_attr(WORKER, worker)
+        values = {knob.key: knob.rounded(_suggest(trial, knob)) for knob in self.knobs}
+        trial.set_user_attr(VALUES, values)
+        return trial, values
+
+    def _known(self, study: optuna.Study, number: int, values: Values) -> float | None:
+        """Return what an earlier trial with the values is worth, None if there is none; raise `Pruned` while another worker trains them."""
+        if any(other.user_attrs.get(VALUES) == values for other in _running(study) if other.number != number):
+            raise Pruned  # in the same folder
+        return {of_json(done.values): done.value for done in self._done(study)}.get(of_json(values))
+
     def _told(self, watch: Watch | None, how: str, value: float | None) -> None:
         if watch:
             watch.end(how, value)
+
+    def failures(self, since: int) -> list[str]:
+        """Return a line for each trial from a number on that failed."""
+        trials = self._study().get_trials(deepcopy=False)[since:]
+        return [self._failure(trial.user_attrs) for trial in trials if FAILED in trial.user_attrs]
+
+    def _failure(self, attributes: Mapping[str, Any]) -> str:
+        return f"note: a trial of {self.name} failed ({attributes[FAILED]}) with {attributes[VALUES]}"
 
     def counts(self) -> dict[str, int]:
         """Return how many trials have ended in which way."""
@@ -209,9 +254,6 @@ class Stage:
 
     def _current(self, study: optuna.Study) -> bool:
         return any(trial.values == self.current for trial in self._done(study))
-
-    def _count(self, study: optuna.Study) -> int:
-        return len(self._ended(study))
 
     def _ended(self, study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
         """Return the trials that do not go on another time; one whose process was killed has ended as failed, without the mark."""
@@ -242,18 +284,12 @@ def best_of(trials: Sequence[TrialResult]) -> TrialResult:
     return max(trials, key=lambda trial: trial.value)
 
 
-def mend(journal: Path) -> None:
-    """Cut off a last line that a killed process did not finish: Optuna refuses a journal that goes on after one."""
-    if not journal.exists():
-        return
-    content = journal.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        journal.write_bytes(whole)
-
-
 def unreported(step: int, value: float) -> None:
     """Take the value after a step, and do nothing; implements `StepReport`."""
+
+
+def _running(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
 
 def _suggest(trial: optuna.Trial, knob: Knob) -> Any:
@@ -262,17 +298,3 @@ def _suggest(trial: optuna.Trial, knob: Knob) -> Any:
     if knob.kind == "int":
         return trial.suggest_int(knob.key, int(knob.low), int(knob.high), log=knob.log)
     return trial.suggest_float(knob.key, knob.low, knob.high, log=knob.log)
-
-
-class _Lock:
-    """A lock of the kernel on a file beside the journal, in Optuna's form; Optuna's own locks outlive a killed process by half a minute."""
-
-    def __init__(self, journal: Path) -> None:
-        self._lock = FileLock(journal.with_name(f".{journal.name}.lock"))
-
-    def acquire(self) -> bool:
-        self._lock.acquire()
-        return True
-
-    def release(self) -> None:
-        self._lock.release()

@@ -11,21 +11,20 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from eval.metrics.intervals import Bootstrap
-from features.data.split import Split
 from features.errors import DataError
 from features.storage.atomic import write_whole
 from features.storage.digests import of_json
-from recsys.offline.evaluate import evaluation_cut
 from recsys.offline.tuning.budget import Budget
+from recsys.offline.tuning.cluster_trials import TrialWorkers, tuning_plan
 from recsys.offline.tuning.comparison import Candidate, compare
+from recsys.offline.tuning.journal import mend
 from recsys.offline.tuning.objectives import RankingObjective, ReadingObjective, TowersObjective, TuningShop
 from recsys.offline.tuning.report import SettingChange, StageResult, TuningReport
 from recsys.offline.tuning.search_space import checked_keys, knobs_of, open_knobs, set_by_user, value_of, with_values
-from recsys.offline.tuning.trials import OutOfTime, Stage, best_of, mend, unreported
+from recsys.offline.tuning.trials import OutOfTime, Stage, best_of, unreported
 from recsys.offline.tuning.watch import TrialLog
 from recsys.privacy.erasure import finish
 from recsys.tracking.run import tracked
-from recsys.training.find_or_train import TrainingPlan
 from recsys.training.options import TrainOptions
 from recsys.training.windows import moment
 
@@ -34,6 +33,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eval.metrics.intervals import MetricValue
+    from features.data.split import Split
+    from recsys.compute.job import Cluster
+    from recsys.offline.tuning.cluster_trials import Objective
     from recsys.offline.tuning.search_space import Knob, StageName, Values
     from recsys.offline.tuning.trials import TrialObjective, TrialResult
     from recsys.settings.settings import Settings
@@ -56,6 +58,7 @@ class TuneOptions:
     keep : keys that stay as they are, besides those that the settings set.
     test : whether the test is looked at.
     train : preset, device and seed.
+    cluster : runs trials, once the current settings have a value; None runs them in this process.
     """
 
     minutes: float | None = 30
@@ -64,6 +67,7 @@ class TuneOptions:
     keep: tuple[str, ...] = ()
     test: bool = True
     train: TrainOptions = field(default_factory=TrainOptions)
+    cluster: Cluster | None = None
 
 
 def tune(workspace: Workspace, settings: Settings, options: TuneOptions, budget: Budget | None = None) -> TuningReport:
@@ -78,10 +82,7 @@ def tune(workspace: Workspace, settings: Settings, options: TuneOptions, budget:
     """
     fixed = set_by_user(settings) | checked_keys(options.keep)
     finish(workspace)
-    catalog, log = workspace.load(settings.events)
-    split = Split.by_time(log, evaluation_cut(log))
-    train = replace(options.train, reviews=workspace.load_reviews(catalog, log.user_ids))
-    plan = TrainingPlan.of(settings, train, (catalog, split.history), split.cut)
+    plan, split = tuning_plan(workspace, settings, options.train)
     root = workspace.root / "tuning"
     folder = workspace.cache / "tuning" / of_json([VERSION, plan.key])[:16]
     shop = TuningShop(plan.job, plan.device, workspace.cache, options.users)
@@ -89,6 +90,8 @@ def tune(workspace: Workspace, settings: Settings, options: TuneOptions, budget:
     with _alone(root), tracked(settings.tracking, "tune", facts) as run:
         mend(root / "journal.jsonl")
         search = SettingsSearch(shop, root / "journal.jsonl", folder, fixed, options, TrialLog(settings.tracking))
+        if options.cluster is not None:
+            search.workers = TrialWorkers(options.cluster, workspace, settings, options.train, plan.key, options.users)
         report = search.run(budget or Budget.of(options.minutes), split)
         write_whole(root / "best.toml", report.toml)
         write_whole(root / "report.json", report.to_json())
@@ -121,6 +124,7 @@ class SettingsSearch:
     ----------
     folder : for the checkpoints of all trials.
     fixed : keys that stay as they are.
+    workers : run trials beside each other; None for this process alone.
     """
 
     shop: TuningShop
@@ -132,6 +136,7 @@ class SettingsSearch:
     stages: list[StageResult] = field(default_factory=list)
     changes: list[SettingChange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    workers: TrialWorkers | None = None
 
     def run(self, budget: Budget, split: Split) -> TuningReport:
         """Run all stages, and look at the test once."""
@@ -167,8 +172,12 @@ class SettingsSearch:
         folder = self.folder / f"{name}-{of_json(given)[:12]}"
         return Stage(f"{name}-{of_json(searched)[:12]}", knobs, current, self.journal, folder, self.shop.job.seed)
 
-    def _run(self, stage: Stage, objective: TrialObjective, budget: Budget, most: int | None) -> list[TrialResult]:
-        return stage.run(objective, budget, most if stage.knobs else 1, self.watch)
+    def _run(self, stage: Stage, objective: Objective, budget: Budget, most: int | None) -> list[TrialResult]:
+        most = most if stage.knobs else 1
+        if self.workers is None or most == 1:
+            return stage.run(objective, budget, most, self.watch)
+        stage.run(objective, budget, 1, self.watch)  # the current settings, by which others are pruned
+        return self.workers.run(stage, objective, budget, most)
 
     def _told(self, name: StageName, stage: Stage, trials: list[TrialResult], best: float) -> None:
         counts = stage.counts()

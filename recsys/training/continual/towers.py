@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from features.text.state_cache import cached_states, lower_fingerprint
+from recsys.training.distributed.validation import ValidationNdcg
 from recsys.training.pretraining import over_texts
-from recsys.training.towers import TextModels, trainable_texts, tuning_of, validation_ndcg, warn_of_unread_texts
+from recsys.training.towers import TextModels, trainable_texts, tuning_of, warn_of_unread_texts
 from retrieval.query_tower.model import QueryTower
 from retrieval.two_tower.continual.proximal import ProximalTerm
 from retrieval.two_tower.continual.replay import ReplaySequenceSampler, ReplayWindowSampler
@@ -69,7 +70,7 @@ def continue_text_models(job: TrainingJob, parent: Model, since: int, device: to
     ids = _item_ids(job, parent, text_of, len(distinct))
     split = job.windows.validation.split(over_texts(job.log, text_of, len(distinct)))
     sampler, pull = _sampler(split.history, job, config, since), ProximalTerm(job.settings.continual.proximal)
-    validate, ids = validation_ndcg(split), None if ids is None else ids.to(device)
+    validate, ids = ValidationNdcg(split), None if ids is None else ids.to(device)
     run = TrainingRun(sampler, tower, source, validate, work, job.seed, ids, job.progress, proximal=pull, on_epoch=job.on_epoch)
     fitted = fit_towers(run, config)
     query_tower, same = parent.query_tower.to(device), lower_fingerprint(encoder) == before

@@ -7,10 +7,18 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from features.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from torch.optim import Optimizer
+
+    from retrieval.two_tower.config import TrainConfig
+    from retrieval.two_tower.distributed.process_group import ProcessGroup
+    from retrieval.two_tower.trainer import Phase, TrainingRun
 
 
 def open_squares(log: str, dies_once: str = "", pause: float = 0.0) -> Callable[[Sequence[int], Path], None]:
@@ -31,3 +39,29 @@ def open_squares(log: str, dies_once: str = "", pause: float = 0.0) -> Callable[
             file.write(f"{numbers[0]}\n")
 
     return squares
+
+
+def train_and_die(group: ProcessGroup, inputs: str, checkpoints: str) -> None:
+    """Train towers as `train_in_group`; the second process dies once in the second epoch. Epochs, and where each listens, go to files."""
+    from recsys.training.distributed.towers import LAST, train_in_group
+    from retrieval.two_tower import trainer
+
+    run_folder, epoch_of = Path(checkpoints), trainer._epoch
+    died = run_folder / "died"
+
+    def epoch(run: TrainingRun, config: TrainConfig, phase: Phase, number: int, optimizer: Optimizer) -> float:
+        if group.first:
+            with (run_folder / "epochs").open("a") as file:
+                file.write(f"{number}\n")
+        elif number == 1 and not died.exists():
+            while not (run_folder / LAST).exists():
+                time.sleep(0.05)
+            died.touch()
+            time.sleep(2)  # Ray Train gives up where a process dies while it is starting the others
+            os._exit(1)
+        return epoch_of(run, config, phase, number, optimizer)
+
+    trainer._epoch = epoch
+    train_in_group(group, inputs, checkpoints)
+    listening = {one.laddr.ip for one in psutil.Process().net_connections("inet") if one.status == psutil.CONN_LISTEN}
+    (run_folder / f"listens-{group.rank}").write_text(" ".join(sorted(listening)))

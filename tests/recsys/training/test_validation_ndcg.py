@@ -12,7 +12,7 @@ from eval.metrics.lists import ndcg
 from eval.protocol.ground_truth import GroundTruth
 from features.data.interactions import DAY, Interactions
 from features.data.split import Split
-from recsys.training.towers import validation_ndcg
+from recsys.training.distributed.validation import ValidationNdcg
 from retrieval.topk import top_k
 
 
@@ -31,7 +31,7 @@ def test_more_users_than_are_ranked_at_a_time_get_what_one_ranking_of_all_gives(
     rows = top_k(np.where(allowed, scores, -np.inf), 10)[0]
 
     assert len(truth.users) > 64
-    found = validation_ndcg(split)(tower, np.eye(items, dtype=np.float32))
+    found = ValidationNdcg(split)(tower, np.eye(items, dtype=np.float32))
     assert found == pytest.approx(float(np.nanmean(ndcg(rows, truth.relevant(kind), 10))))
 
 

@@ -275,7 +275,5 @@ class TestMining:
             assert set(mined[user].tolist()) == (set(wanted.tolist()) or {-1}), user
 
     def test_a_small_catalogue_has_no_hard_negatives(self, data: TrainingData, tmp_path: Path) -> None:
-        run = data.run(tmp_path, always)
-        assert (
-            mine_negatives(run.tower, run.vectors(), WindowSampler(data.past, SHORT, WINDOW), pool=6, skip=len(data.strings)) == -1
-        ).all()
+        run, sampler = data.run(tmp_path, always), WindowSampler(data.past, SHORT, WINDOW)
+        assert (mine_negatives(run.tower, run.vectors(), sampler, pool=6, skip=len(data.strings)) == -1).all()

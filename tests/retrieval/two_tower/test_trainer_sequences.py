@@ -15,9 +15,9 @@ from features.text.encoder import TextEncoder
 from features.text.template import item_texts
 from retrieval.two_tower.config import TrainConfig
 from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
-from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler
+from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, Teacher
 from retrieval.two_tower.text_tuning import TrainableTexts
-from retrieval.two_tower.trainer import Teacher, TrainingResult, TrainingRun, fit_towers
+from retrieval.two_tower.trainer import TrainingResult, TrainingRun, fit_towers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from features.errors import ModelError
+from features.storage.digests import of_json
 from recsys.offline.tuning.budget import Budget
+from recsys.offline.tuning.journal import mend
 from recsys.offline.tuning.search_space import Knob, Values
-from recsys.offline.tuning.trials import OutOfTime, Stage, StepReport, best_of, mend
+from recsys.offline.tuning.trials import OutOfTime, Stage, StepReport, best_of
 
 KNOBS = (Knob("train.lr", "float", 1e-4, 1e-1, log=True), Knob("gbdt.leaves", "int", 2, 64), Knob("tower.dim", "choice", choices=(64, 128)))
 CURRENT: Values = {"train.lr": 0.001, "gbdt.leaves": 31, "tower.dim": 64}
@@ -186,3 +189,68 @@ def test_a_budget_is_shared_out() -> None:
     assert not half.over
     assert half.over
     assert not Budget.of(None).over
+
+
+class TestWorkers:
+    """Several processes against one journal; here they are threads, each with a stage of its own."""
+
+    def test_workers_share_the_trials(self, stage) -> None:
+        stage().run(Objective(), Budget(), 1)
+        objectives = [Objective() for _ in range(3)]
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(lambda worker: stage().work(objectives[worker], Budget(), 5, None, worker), range(3)))
+        counts = stage().counts()
+        assert counts["complete"] + counts["pruned"] == 1 + 3 * 5
+        drawn = [of_json(values) for objective in objectives for values in objective.seen]
+        assert len(set(drawn)) == len(drawn)
+        assert all(trial.value == quality(trial.values) for trial in stage().trials())
+
+    def test_a_worker_prunes_by_the_trials_of_others(self, stage) -> None:
+        stage().run(Objective(), Budget(), 1)
+        stage().work(Objective(), Budget(), 10, None, 0)
+        stage().work(other := Objective(), Budget(), 10, None, 1)
+        assert len(other.epochs) < len(other.seen) * EPOCHS
+
+    def test_a_trial_whose_worker_died_goes_on_in_the_next_of_its_number(self, stage) -> None:
+        stage().run(Objective(), Budget(), 1)
+
+        def die(_trial: int, epoch: int) -> None:
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+        died, other, again = Objective(die), Objective(), Objective()
+        with pytest.raises(KeyboardInterrupt):
+            stage().work(died, Budget(), 1, None, 0)
+        stage().work(other, Budget(), 1, None, 1)
+        assert died.seen != other.seen
+        stage().work(again, Budget(), 1, None, 0)
+        assert again.seen == died.seen
+        assert again.epochs[0] == (0, 2)
+        assert stage().counts()["failed"] == 0
+
+    def test_values_that_another_worker_trains_are_left_to_it(self, stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        stage().run(Objective(), Budget(), 1)
+        monkeypatch.setattr("recsys.offline.tuning.trials._suggest", lambda _trial, knob: knob.low if knob.kind != "choice" else 128)
+        second = Objective()
+
+        def meanwhile(_trial: int, epoch: int) -> None:
+            if epoch == 1:
+                stage().work(second, Budget(), 1, None, 1)
+
+        first = Objective(meanwhile)
+        stage().work(first, Budget(), 1, None, 0)
+        assert len(first.seen) == 1
+        assert second.seen == []
+        assert stage().counts() == {"complete": 2, "pruned": 1, "failed": 0}
+
+    def test_failures_of_workers_are_told_by_the_command(self, stage) -> None:
+        stage().run(Objective(), Budget(), 1)
+        begun = stage().begun()
+
+        def fail(_trial: int, _epoch: int) -> None:
+            raise RuntimeError("loss is nan")
+
+        stage().work(Objective(fail), Budget(), 2, None, 0)
+        lines = stage().failures(begun)
+        assert len(lines) == 2
+        assert all(line.startswith("note: a trial of towers-1 failed (RuntimeError: loss is nan) with {") for line in lines)

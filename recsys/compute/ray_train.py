@@ -1,0 +1,101 @@
+"""A training by Ray Train: its workers join torch's process group, and all are started again when one dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import threading
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ray.exceptions import RayError
+from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError, get_context
+from ray.train.backend import Backend
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from features.errors import ClusterError
+from recsys.compute.local import join_on_loopback
+from recsys.environment import prepare_environment
+from recsys.settings.presets import find_device
+from retrieval.two_tower.distributed.process_group import ProcessGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ray.train._internal.base_worker_group import BaseWorkerGroup
+
+    from recsys.compute.job import Training
+    from recsys.settings.cluster import ClusterConfig
+
+
+class LoopbackBackend(Backend):
+    """Joins workers of one machine without a port that others reach: torch's own store listens on all interfaces."""
+
+    def on_start(self, worker_group: BaseWorkerGroup, backend_config: Any) -> None:
+        """Have all workers join the group."""
+        store = os.path.join(tempfile.gettempdir(), f"recsys-group-{uuid.uuid4().hex}")
+        worker_group.execute(_join, store, backend_config.backend)
+
+
+class LoopbackConfig(TorchConfig):
+    """Torch's process group on the loopback interface."""
+
+    @property
+    def backend_cls(self) -> type[Backend]:  # pyright: ignore[reportIncompatibleMethodOverride]  (torch's own backend is private)
+        """The backend that joins the workers."""
+        return LoopbackBackend
+
+
+def _join(store: str, backend: str) -> None:
+    context = get_context()
+    join_on_loopback(context.get_world_rank(), context.get_world_size(), store, backend)
+
+
+def fit(training: Training, workers: int, config: ClusterConfig, *, loopback: bool) -> None:
+    """Do a training in workers of the cluster that this process is connected to.
+
+    Raises
+    ------
+    ClusterError
+        If workers die more than `config.retries` times, or the cluster is gone.
+    """
+    backend = "nccl" if config.gpus >= 1 else "gloo"  # NCCL has no two processes on one GPU
+    resources = {"CPU": float(config.cores), "GPU": config.gpus}
+    trainer = TorchTrainer(
+        _in_worker,
+        train_loop_config={"training": training, "device": "cuda" if config.gpus else "cpu"},
+        torch_config=(LoopbackConfig if loopback else TorchConfig)(backend=backend),
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu=config.gpus > 0, resources_per_worker=resources),
+        run_config=RunConfig(
+            name=f"ray-{uuid.uuid4().hex}",
+            storage_path=str(training.folder),
+            failure_config=FailureConfig(max_failures=config.retries),
+        ),
+    )
+    try:
+        with _interrupts_kept():
+            trainer.fit()
+    except (TrainingFailedError, RayError) as error:
+        line = " ".join(str(error).split())[-200:]
+        raise ClusterError(f"{training.label} stopped on the cluster ({line}): run the same command again") from error
+
+
+def _in_worker(config: dict[str, Any]) -> None:
+    prepare_environment()
+    training: Training = config["training"]
+    training.work(ProcessGroup.joined(find_device(config["device"])), **training.arguments)
+
+
+@contextmanager
+def _interrupts_kept() -> Iterator[None]:
+    """Put the handler of Ctrl-C back, which Ray Train replaces."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,1 @@
+"""Towers that the processes of a cluster train together."""
