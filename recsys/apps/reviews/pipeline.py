@@ -97,6 +97,11 @@ class ReviewsReader:
         snapshot = self.recommender.snapshot
         return [tell(alert, snapshot.reviews, snapshot.catalog) for alert in reversed(AlertLog.of(self.reports).open)]
 
+    @property
+    def watched(self) -> bool:
+        """Whether a refresh has looked for surges."""
+        return bool(AlertLog.of(self.reports).bundle_id)
+
     @cached_property
     def aspects(self) -> Sequence[str]:
         """The aspects that any review mentions."""

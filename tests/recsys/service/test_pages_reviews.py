@@ -10,7 +10,9 @@ __all__ = ["reviewed"]
 
 def test_the_page_and_the_routes_show_figures_quotes_and_alerts(reviewed, serve) -> None:
     place = reviewed(SURGE)
+    assert "No refresh has looked for surges" in serve(place).get("/reviews").text
     watch_reviews(place.workspace, place.settings)
+    assert "No surge of complaints." in serve(place).get("/reviews").text
     place = reviewed(DAYS)
     watch_reviews(place.workspace, place.settings)
     client = serve(place)
@@ -26,7 +28,9 @@ def test_the_page_and_the_routes_show_figures_quotes_and_alerts(reviewed, serve)
     assert (answer["name"], answer["reviews"]) == (ITEM, 480)
     (alert,) = client.get("/v1/reviews/alerts").json()["alerts"]
     assert alert["name"] == ITEM
-    assert client.get("/reviews", params={"item": "nothing"}).status_code == 422
+    nothing = client.get("/reviews", params={"item": "nothing"})
+    assert nothing.status_code == 422
+    assert "Bad quality, number" in nothing.text, "alerts do not depend on what is asked for"
     assert client.get("/v1/reviews", params={"item": ITEM, "brand": "acme"}).status_code == 422
     assert client.get("/v1/reviews", params={"unknown": "x"}).status_code == 422
 

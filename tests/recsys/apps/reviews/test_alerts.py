@@ -11,6 +11,7 @@ import pytest
 
 from eval.monitoring.alerts import Alert
 from eval.monitoring.config import WatchConfig
+from features.errors import StorageError
 from recsys.apps.reviews.alerts import FILE, AlertLog, find_alerts, mentions_of, parts_of
 from recsys.apps.reviews.told import tell
 from recsys.apps.reviews.watch import watch_reviews
@@ -56,6 +57,23 @@ def test_refresh_tells_of_it(reviewed: Reviewed, caplog: pytest.LogCaptureFixtur
     assert [message["event"] for message in posted] == ["reviews"]
     assert done.surges[0] in caplog.text
     assert refresh(place.workspace, place.settings, watches={"reviews": watch_reviews}).surges == ()
+
+
+def test_it_is_told_where_the_shared_store_refuses_the_bundle(reviewed: Reviewed, monkeypatch: pytest.MonkeyPatch) -> None:
+    from recsys.refresh import refresh as module
+
+    def refuses(_workspace: object, _settings: object) -> None:
+        raise StorageError("the store is full")
+
+    posted: list[dict[str, str]] = []
+    monkeypatch.setattr(module, "post", lambda _address, message, _seconds: posted.append(message))
+    place = reviewed(SURGE)
+    refresh(place.workspace, place.settings, watches={"reviews": watch_reviews})
+    reviewed(DAYS)
+    monkeypatch.setattr(module, "share", refuses)
+    with pytest.raises(StorageError, match="full"):
+        refresh(place.workspace, place.settings, watches={"reviews": watch_reviews})
+    assert [message["event"] for message in posted] == ["reviews", "failed"]
 
 
 def test_growing_sales_with_the_same_share_raise_nothing(reviewed: Reviewed) -> None:

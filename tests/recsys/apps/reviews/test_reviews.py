@@ -59,8 +59,10 @@ def test_two_things_at_once_are_an_error() -> None:
 
 
 def test_a_shop_without_reviews_is_told_how_to_get_them(spare: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["--workspace", str(spare.workspace.root), "reviews"]) == 1
-    assert "--reviews FILE" in capsys.readouterr().err
+    for options in ([], ["--alerts"], ["--alerts", "--json"]):
+        assert run(["--workspace", str(spare.workspace.root), "reviews", *options]) == 1
+        said = capsys.readouterr()
+        assert ("--reviews FILE" in said.err, said.out) == (True, "")
 
 
 def test_the_command_line_prints_a_table_or_json(reviewed: Reviewed, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,6 +75,8 @@ def test_the_command_line_prints_a_table_or_json(reviewed: Reviewed, capsys: pyt
     assert run([*line, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["reviews"] == 640
     assert run([*line, "--alerts"]) == 0
+    said = capsys.readouterr()
+    assert ("no refresh has looked" in said.err, said.out) == (True, ""), "nothing is said of what was not looked for"
     assert run([*line, "--item", ITEM, "--brand", "x"]) == 2
 
 
