@@ -130,11 +130,13 @@ class ReviewsAnswer:
     figures : of what was asked for.
     parts : names that stand out below it, the most complained of first: items of a brand or category; brands, categories
         and items of the shop.
+    aspect : that alone was asked for, and that the parts are most complained of for; None for all.
     """
 
     bundle_id: str
     figures: ReviewFigures
     parts: tuple[ReviewFigures, ...] = ()
+    aspect: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The stable form of `--json`."""

@@ -36,7 +36,7 @@ def render_reviews(answer: ReviewsAnswer, console: Console) -> None:
     if figures.unread:
         console.print(Text(f"without sentiment: {figures.unread:,}, no words or a language that is not read"))
     _aspects(figures, console)
-    _parts(answer.parts, console)
+    _parts(answer, console)
 
 
 def render_alerts(alerts: Sequence[ReviewAlert], console: Console) -> None:
@@ -120,11 +120,20 @@ def _aspects(figures: ReviewFigures, console: Console) -> None:
     console.print(table)
 
 
-def _parts(parts: Sequence[ReviewFigures], console: Console) -> None:
-    if not parts:
+def _parts(answer: ReviewsAnswer, console: Console) -> None:
+    if not answer.parts:
+        return
+    if answer.aspect is not None:
+        table = Table(
+            f"Most complained of for {plain(answer.aspect)}", "", "Mentions", "Negative", box=None, pad_edge=False, header_style="bold"
+        )
+        for part in answer.parts:
+            (one,) = part.aspects
+            table.add_row(part.level, plain(part.title), f"{one.mentions:,}", f"{one.negative:.0%}")
+        console.print(table)
         return
     table = Table("Most complained of", "", "Reviews", "Negative", "About", box=None, pad_edge=False, header_style="bold")
-    for part in parts:
+    for part in answer.parts:
         worst = sorted(part.aspects, key=lambda one: -one.negative * one.mentions)[:3]
         about = ", ".join(plain(one.aspect) for one in worst if one.negative)
         table.add_row(part.level, plain(part.title), f"{part.reviews:,}", f"{part.negative or 0:.0%}", about)
