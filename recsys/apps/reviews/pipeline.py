@@ -105,7 +105,7 @@ class ReviewsReader:
     @cached_property
     def aspects(self) -> Sequence[str]:
         """The aspects that any review mentions."""
-        return self.scored.mentions[ASPECT].unique().sort().to_list()
+        return self.scored.mentions[ASPECT].drop_nulls().unique().sort().to_list()
 
     @cached_property
     def _now(self) -> datetime:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from recsys.apps.reviews.watch import watch_reviews
 from tests.recsys.apps.reviews.conftest import DAYS, ITEM, SURGE, reviewed
 
@@ -22,6 +24,8 @@ def test_the_page_and_the_routes_show_figures_quotes_and_alerts(reviewed, serve)
     assert "quality" in page.text
     assert 'role="alert"' in page.text
     assert "Bad quality, number" in page.text
+    below = re.search(r'<tr><td colspan="4" class="words"><div>\+ <q>Good quality', page.text)
+    assert below, "quotes stand below their aspect, on a narrow screen too"
     whole = client.get("/reviews")
     assert f"/reviews?item={ITEM}" in whole.text, "parts are links"
     answer = client.get("/v1/reviews", params={"item": ITEM}).json()

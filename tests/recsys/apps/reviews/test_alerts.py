@@ -76,6 +76,17 @@ def test_it_is_told_where_the_shared_store_refuses_the_bundle(reviewed: Reviewed
     assert [message["event"] for message in posted] == ["reviews", "failed"]
 
 
+def test_the_quotes_are_of_what_most_complaints_are_about(reviewed: Reviewed) -> None:
+    scored, catalog = _parts(reviewed(DAYS))
+    surest = pl.when(pl.col("sentence").str.contains(f"number {DAYS - 1} ")).then(pl.lit("price")).otherwise("aspect").alias("aspect")
+    other = replace(scored, mentions=scored.mentions.with_columns(surest))
+    (found,) = find_alerts(other, catalog, on(DAYS), CONFIG)
+    told = tell(found, other, catalog)
+    assert "most about quality" in told.sentence
+    assert len(told.quotes) == 3
+    assert not any(f"number {DAYS - 1} " in quote.text for quote in told.quotes), "the newest complaints are about the price"
+
+
 def test_growing_sales_with_the_same_share_raise_nothing(reviewed: Reviewed) -> None:
     place = reviewed(SURGE)
     scored, catalog = _parts(place)

@@ -29,7 +29,7 @@ def test_figures_of_an_item_and_of_the_shop(reviewed: Reviewed) -> None:
     assert {quote.sentiment for quote in aspect.quotes} == {"positive", "negative"}
     assert all(quote.row > 0 and quote.item_id == ITEM and quote.date for quote in aspect.quotes)
     whole = shop.reviews.answer(ReviewsRequest())
-    assert whole.figures.reviews == 80
+    assert whole.figures.reviews == 100
     assert {part.level for part in whole.parts} >= {"item", "category"}
     assert next(part.name for part in whole.parts if part.level == "item") == ITEM, "the most complained of comes first"
     assert json.loads(json.dumps(whole.to_dict()))["bundle_id"] == shop.recommender.bundle_id
@@ -84,7 +84,7 @@ def test_the_command_line_prints_a_table_or_json(
     assert "quality" in printed
     assert "worse" in printed, "the trend"
     assert run([*line, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["reviews"] == 640
+    assert json.loads(capsys.readouterr().out)["reviews"] == 800
     assert run([*line, "--alerts"]) == 0
     assert capsys.readouterr().out == "", "nothing is said of what was not looked for"
     assert "no refresh has looked" in caplog.text
@@ -96,6 +96,6 @@ def test_an_erased_author_is_in_no_quote_and_no_figure(reviewed: Reviewed) -> No
     erased = erase(place.workspace, "author-0-1")
     assert erased.rows == 1
     snapshot = open_recommender(place.workspace).snapshot
-    assert len(snapshot.reviews) == 19
+    assert len(snapshot.reviews) == 24
     assert "author-0-1" not in snapshot.reviews.reviews["user_id"].to_list()
     assert not any("number 0 1." in sentence for sentence in snapshot.reviews.mentions["sentence"])
