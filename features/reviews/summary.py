@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features.names import ASPECT, NEGATIVE, POSITIVE, REVIEW, SENTENCE, SENTIMENT, SENTIMENTS, STARS, TIMESTAMP
+from features.names import ASPECT, NEGATIVE, NEUTRAL, POSITIVE, REVIEW, SENTENCE, SENTIMENT, SENTIMENTS, STARS, TIMESTAMP
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -86,22 +86,22 @@ def aspects(scored: ScoredReviews, keys: pl.Series, now: datetime) -> pl.DataFra
 def quotes(scored: ScoredReviews, keys: pl.Series) -> pl.DataFrame:
     """Choose `QUOTES` sentences of each key and aspect, word for word, praise before complaints.
 
-    They are the most telling ones. One of each kind stands among them, if there is one.
+    They are the most telling ones. One that praises and one that complains stand among them, if there are any; neutral ones only fill up.
     """
     table = scored.counted_mentions
     shortest, longest = QUOTE_LENGTHS
     length = pl.col(SENTENCE).str.len_chars()
-    table = table.with_columns(key=keys.gather(table["item"]), fits=length.is_between(shortest, longest)).drop_nulls([KEY, ASPECT])
-    sure = pl.max_horizontal(POSITIVE, NEGATIVE)
+    table = table.with_columns(key=keys.gather(table["item"]), fits=length.is_between(shortest, longest))
+    neutral = pl.col(SENTIMENT) == NEUTRAL
     return (
-        table.filter(pl.col(SENTIMENT).is_in([POSITIVE, NEGATIVE]))
-        .sort(["fits", sure, REVIEW], descending=[True, True, True])
+        table.drop_nulls([KEY, ASPECT, SENTIMENT])
+        .sort(["fits", pl.max_horizontal(*SENTIMENTS), REVIEW], descending=[True, True, True])
         .unique([KEY, ASPECT, SENTENCE], keep="first", maintain_order=True)
         .with_columns(place=pl.int_range(pl.len()).over(KEY, ASPECT, SENTIMENT))
-        .sort("place", maintain_order=True)
+        .sort(neutral, "place", maintain_order=True)
         .group_by(KEY, ASPECT, maintain_order=True)
         .head(QUOTES)
-        .sort(pl.col(SENTIMENT) != POSITIVE, "place", maintain_order=True)
+        .sort(pl.col(SENTIMENT) != POSITIVE, neutral, "place", maintain_order=True)
         .drop("place")
     )
 

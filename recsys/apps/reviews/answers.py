@@ -35,7 +35,7 @@ class AspectFigures:
     positive, negative : shares of the mentions.
     recent, before : positive share of the last 90 days, and of the 365 days before them; None with too few mentions.
     trend : of the positive share; None with too few mentions.
-    quotes : at most two, praise before complaints; one of each kind if there is one.
+    quotes : at most two, praise before complaints; one of each if there is one; neutral ones only fill up.
     """
 
     aspect: str

@@ -141,5 +141,5 @@ def _parts(answer: ReviewsAnswer, console: Console) -> None:
 
 
 def _quoted(quote: Quote) -> str:
-    sign = {"positive": "+", "negative": "-"}.get(quote.sentiment, " ")
+    sign = {"positive": "+", "negative": "-"}.get(quote.sentiment, "·")
     return f"{sign} “{plain(quote.text)}” ({', '.join(filter(None, [quote.date, f'row {quote.row}']))})"

@@ -64,6 +64,8 @@ def test_an_aspect_that_is_only_praised_has_two_quotes_from_two_sentences() -> N
     table = summary.quotes(scored_of(rows), ITEMS)
     assert table["sentence"].to_list() == ["Really good quality here.", "Good quality."]
     assert summary.quotes(scored_of([*rows, ("u4", "a", 4, 1, "Bad quality.")]), ITEMS)["sentiment"].to_list() == ["positive", "negative"]
+    middling = [("u1", "a", 1, 3, "So-so quality all in all."), ("u2", "a", 2, 1, "Bad quality in the end.")]
+    assert summary.quotes(scored_of(middling), ITEMS)["sentiment"].to_list() == ["negative", "neutral"]
 
 
 def test_items_without_a_key_are_left_out() -> None:
