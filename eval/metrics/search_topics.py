@@ -1,4 +1,4 @@
-"""Failed searches by topic: what customers ask for and do not find."""
+"""Failed searches, and messages to the assistant without an answer, by topic: what customers ask for and do not find."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from eval.metrics.searches import NO_RESULTS, REFORMULATED, failed_searches
+from eval.metrics.searches import NO_RESULTS, REFORMULATED
 from features.names import QUERY
 
 if TYPE_CHECKING:
@@ -19,15 +19,16 @@ TOPIC = "topic"
 
 @dataclass(frozen=True)
 class FailedSearches:
-    """The failed searches of a log, and those of its worst queries by topic.
+    """The failed searches of a log, and those of its worst queries by topic; or the same of messages.
 
     Attributes
     ----------
     searches, failed : numbers of searches.
     sorted_in : failed searches of the queries that were given topics.
     queries : how many queries that are.
-    topics : kind of topic -> rows with most failed searches first: `topic`, `failed`, `no_results` and `reformulated` (null where the log
-        cannot say), `users` (who are known), `queries` and `examples`. A query may be of several topics of a kind, or of none.
+    topics : kind of topic -> rows with most failed searches first: `topic`, `failed`, `no_results` and `reformulated` (null where nothing
+        can say), `users` (who are known; of messages, conversations), `queries` and `examples`. A query may be of several topics of a
+        kind, or of none.
     """
 
     searches: int
@@ -42,16 +43,15 @@ class FailedSearches:
         return counts | {kind: table.to_dicts() for kind, table in self.topics.items()}
 
 
-def by_topic(log: pl.DataFrame, topics_of: Callable[[Sequence[str]], dict[str, pl.DataFrame]], most: int) -> FailedSearches:
-    """Sort the failed searches of a log by topic.
+def by_topic(found: pl.DataFrame, topics_of: Callable[[Sequence[str]], dict[str, pl.DataFrame]], most: int) -> FailedSearches:
+    """Sort the failed ones among searches, or messages, by topic.
 
     Parameters
     ----------
-    log : see `eval.metrics.searches.figures`.
+    found : as `eval.metrics.searches.failed_searches` gives them.
     topics_of : returns, for queries, each kind of topic with a table of `query` and `topic`.
     most : so many queries, those with most failed searches, are given topics.
     """
-    found = failed_searches(log)
     bad = found.filter("failed")
     worst = bad.group_by(QUERY).len().sort("len", QUERY, descending=[True, False]).head(most)
     tables = topics_of(worst[QUERY].to_list())

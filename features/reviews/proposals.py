@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from features.ingest.values.personal_data import KINDS
+from features.names import REVIEW, SENTENCE
 from features.reviews.folding import folded
 from features.reviews.languages import FUNCTION_WORDS
 
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
     from features.reviews.aspects import AspectList
 
-SCHEMA = {"term": pl.String, "aspect": pl.String, "similarity": pl.Float64, "sentences": pl.Int64, "example": pl.Int64}
+SCHEMA = {"term": pl.String, "aspect": pl.String, "similarity": pl.Float64, "reviews": pl.Int64, "example": pl.Int64}
 QUOTE = 60  # characters of a good example
 CANDIDATES = 2000  # the most frequent are compared with the aspects
-FEWEST, LEAST = 20, 0.35  # sentences that have a proposed term, and its cosine to the nearest aspect
+FEWEST, LEAST = 20, 0.35  # reviews that have a proposed term, and its cosine to the nearest aspect
 _COMMON = frozenset(files("features.reviews").joinpath("common_words.txt").read_text(encoding="utf-8").split())
 _MASKED = rf"\[(?:{'|'.join(KINDS)})\]"  # what an ingest puts in the place of personal data
 _STOP = _COMMON | {word for words in FUNCTION_WORDS.values() for word in words.split()}
@@ -46,10 +47,10 @@ class Proposals:
     Attributes
     ----------
     terms : pl.DataFrame
-        `term`, `aspect`, `similarity`, `sentences` (how many have it) and `example` (row in the sentences of a short one), by
+        `term`, `aspect`, `similarity`, `reviews` (how many have it) and `example` (row in the sentences of a short one), by
         aspect in the list's order, the best first.
     frequent : int
-        Words and pairs of words that stand in enough sentences and that no aspect has.
+        Words and pairs of words that stand in enough reviews and that no aspect has.
     """
 
     terms: pl.DataFrame
@@ -57,14 +58,16 @@ class Proposals:
 
 
 def propose_terms(
-    sentences: pl.Series, aspects: AspectList, encoder: Encoder, fewest: int = FEWEST, least: float = LEAST, most: int = 5
+    sentences: pl.DataFrame, aspects: AspectList, encoder: Encoder, fewest: int = FEWEST, least: float = LEAST, most: int = 5
 ) -> Proposals:
     """Propose frequent words and pairs of words that no aspect has, each for the aspect whose terms are nearest.
 
     Parameters
     ----------
+    sentences : pl.DataFrame
+        As `features.reviews.sentences.split_sentences` gives them: `review` and `sentence`.
     fewest : int
-        Sentences that a term must stand in.
+        Reviews that a term must stand in: one that repeats itself makes no term.
     least : float
         Cosine to the nearest aspect, at least.
     most : int
@@ -73,7 +76,7 @@ def propose_terms(
     Returns
     -------
     Proposals
-        The same sentences and list give the same. Sentences of copied reviews count each time: leave those out before.
+        The same sentences and list give the same. Copied reviews count each time: leave those out before.
     """
     found = _candidates(sentences, aspects, fewest)
     if found.is_empty():
@@ -88,7 +91,7 @@ def propose_terms(
             similarity=pl.Series(similar[np.arange(len(nearest)), nearest].round(3), dtype=pl.Float64),
         )
         .filter(pl.col("similarity") >= least)
-        .sort("place", pl.col("similarity") * pl.col("sentences").log(), "term", descending=[False, True, False])
+        .sort("place", pl.col("similarity") * pl.col("reviews").log(), "term", descending=[False, True, False])
         .group_by("place", maintain_order=True)
         .head(most)
         .select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
@@ -131,10 +134,11 @@ def _centres(aspects: AspectList, encoder: Encoder) -> np.ndarray:
     return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
 
 
-def _candidates(sentences: pl.Series, aspects: AspectList, fewest: int) -> pl.DataFrame:
-    """Return words and pairs of words that stand in at least `fewest` sentences and in no term, the most frequent first."""
+def _candidates(sentences: pl.DataFrame, aspects: AspectList, fewest: int) -> pl.DataFrame:
+    """Return words and pairs of words that stand in at least `fewest` reviews and in no term, the most frequent first."""
     words = (
-        pl.DataFrame({"sentence": pl.int_range(len(sentences), eager=True), "text": folded(sentences.str.replace_all(_MASKED, " 0 "))})
+        sentences.select(REVIEW, sentence=pl.int_range(pl.len()))
+        .with_columns(text=folded(sentences[SENTENCE].str.replace_all(_MASKED, " 0 ")))
         .with_columns(word=pl.col("text").str.split(" "), length=pl.col("text").str.len_chars().cast(pl.Int64))
         .drop("text")
         .explode("word")
@@ -145,15 +149,14 @@ def _candidates(sentences: pl.Series, aspects: AspectList, fewest: int) -> pl.Da
     words = words.with_columns(ok=usable).with_columns(
         two=pl.when("ok", pl.col("ok").shift(-1).over("sentence")).then(pl.concat_str("word", following, separator=" "))
     )
-    singles = words.filter("ok").select("sentence", "length", term="word")
-    pairs = words.drop_nulls("two").select("sentence", "length", term="two")
+    singles = words.filter("ok").select(REVIEW, "sentence", "length", term="word")
+    pairs = words.drop_nulls("two").select(REVIEW, "sentence", "length", term="two")
     counts = (
         pl.concat([singles, pairs])
-        .unique(["sentence", "term"])
         .group_by("term")
-        .agg(sentences=pl.len(), example=pl.col("sentence").sort_by((pl.col("length") - QUOTE).abs(), "sentence").first())
-        .filter(pl.col("sentences") >= fewest)
-        .sort("sentences", "term", descending=[True, False])
+        .agg(reviews=pl.col(REVIEW).n_unique(), example=pl.col("sentence").sort_by((pl.col("length") - QUOTE).abs(), "sentence").first())
+        .filter(pl.col("reviews") >= fewest)
+        .sort("reviews", "term", descending=[True, False])
     )
     known = aspects.mentions(counts["term"])["sentence"].unique()
     return counts.with_row_index().filter(~pl.col("index").is_in(known.to_list())).drop("index").head(CANDIDATES)

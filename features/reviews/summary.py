@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features.names import ASPECT, NEGATIVE, POSITIVE, REVIEW, SENTENCE, SENTIMENT, SENTIMENTS, STARS, TIMESTAMP
+from features.names import ASPECT, NEGATIVE, NEUTRAL, POSITIVE, REVIEW, SENTENCE, SENTIMENT, SENTIMENTS, STARS, TIMESTAMP
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 RECENT_DAYS, BEFORE_DAYS = 90, 365  # a trend compares the last days with those before them
 LEAST_MENTIONS = 8  # on both sides of a trend
 CHANCE = 0.05  # a difference that chance makes more often is no trend
+QUOTES = 2  # of an aspect
 QUOTE_LENGTHS = (20, 240)  # characters
 PRAISED_REVIEWS, PRAISED_MENTIONS, PRAISED = 20, 10, 0.8  # reviews of an item, mentions of an aspect, and their positive share
 KEY = "key"
@@ -82,19 +83,26 @@ def aspects(scored: ScoredReviews, keys: pl.Series, now: datetime) -> pl.DataFra
     )
 
 
-def quotes(scored: ScoredReviews, keys: pl.Series, n: int = 1) -> pl.DataFrame:
-    """Choose n praising and n complaining sentences of each key and aspect, word for word, the most telling first."""
+def quotes(scored: ScoredReviews, keys: pl.Series) -> pl.DataFrame:
+    """Choose `QUOTES` sentences of each key and aspect, word for word, praise before complaints.
+
+    They are the most telling ones. One that praises and one that complains stand among them, if there are any; neutral ones only fill up.
+    """
     table = scored.counted_mentions
     shortest, longest = QUOTE_LENGTHS
     length = pl.col(SENTENCE).str.len_chars()
-    table = table.with_columns(key=keys.gather(table["item"]), fits=length.is_between(shortest, longest)).drop_nulls([KEY, ASPECT])
-    sure = pl.max_horizontal(POSITIVE, NEGATIVE)
+    table = table.with_columns(key=keys.gather(table["item"]), fits=length.is_between(shortest, longest))
+    neutral = pl.col(SENTIMENT) == NEUTRAL
     return (
-        table.filter(pl.col(SENTIMENT).is_in([POSITIVE, NEGATIVE]))
-        .sort(["fits", sure, REVIEW], descending=[True, True, True])
+        table.drop_nulls([KEY, ASPECT, SENTIMENT])
+        .sort(["fits", pl.max_horizontal(*SENTIMENTS), REVIEW], descending=[True, True, True])
         .unique([KEY, ASPECT, SENTENCE], keep="first", maintain_order=True)
-        .group_by(KEY, ASPECT, SENTIMENT, maintain_order=True)
-        .head(n)
+        .with_columns(place=pl.int_range(pl.len()).over(KEY, ASPECT, SENTIMENT))
+        .sort(neutral, "place", maintain_order=True)
+        .group_by(KEY, ASPECT, maintain_order=True)
+        .head(QUOTES)
+        .sort(pl.col(SENTIMENT) != POSITIVE, neutral, "place", maintain_order=True)
+        .drop("place")
     )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from features.data.catalog import Catalog
 
 _NOT_ASCII = r"[\p{L}--[a-zA-Z]]"
-_UNKNOWN = ("[UNK]", "<unk>")
+UNKNOWN = ("[UNK]", "<unk>")
 # Scripts whose single characters are syllables or words, so that a piece of one character is no spelling. An English vocabulary has some
 # of them by chance: 488 of its 30,522 pieces.
 _WHOLE = ("CJK UNIFIED", "HANGUL SYLLABLE", "HIRAGANA", "KATAKANA")
@@ -114,7 +114,7 @@ class _Vocabulary:
     known: dict[int, bool | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        found = (self.tokenizer.token_to_id(name) for name in _UNKNOWN)
+        found = (self.tokenizer.token_to_id(name) for name in UNKNOWN)
         self.unknown = next((number for number in found if number is not None), None)
         if self.tokenizer not in _whole_of:
             _whole_of[self.tokenizer] = self._whole_scripts()

@@ -95,6 +95,11 @@ class Conversations:
     def __init__(self, path: Path) -> None:
         self._file = SqliteFile(path, "conversations", _make)
 
+    @property
+    def exists(self) -> bool:
+        """Whether anybody ever wrote to the assistant; reading need not make the file."""
+        return self._file.exists
+
     def state(self, conversation: str, user: str | None) -> DialogueState:
         """Return the state of a conversation; a new one if it is not known.
 

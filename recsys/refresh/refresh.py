@@ -89,19 +89,23 @@ def refresh(
             done = _refresh(workspace, settings, device, cluster)
             for event, watch in (watches or {}).items():
                 done = replace(done, news=(*done.news, *((event, sentence) for sentence in watch(workspace, settings))))
+        _tell_news(done, settings)  # first: no later refresh tells it again
         share(workspace, settings)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
         _tell(settings, "failed", _line(error))
         raise
+    return done
+
+
+def _tell_news(done: Refreshed, settings: Settings) -> None:
     if done.alerts:
         _log.warning("drift: %s", "; ".join(done.alerts))
         _tell(settings, "drift", "; ".join(done.alerts))
     for event, sentence in done.news:
         _log.warning("%s: %s", event, sentence)
         _tell(settings, event, sentence)
-    return done
 
 
 def _tell(settings: Settings, event: str, message: str) -> None:

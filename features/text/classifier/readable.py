@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import polars as pl
 
-from features.text.coverage import ADVICE, SHOWN, unread_texts
+from features.text.coverage import ADVICE, SHOWN, UNKNOWN, unread_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,12 @@ def find_unread(texts: Sequence[str], tokenizer: Tokenizer, words: KnownWords | 
 
 
 def _foreign_pieces(texts: Sequence[str], tokenizer: Tokenizer) -> np.ndarray:
-    """Return which texts take many pieces a word, bool (n,); they are judged by the part that the tokenizer does not truncate."""
+    """Return which texts take many pieces a word, or none that is known, bool (n,).
+
+    They are judged by the part that the tokenizer does not truncate.
+    """
+    unknown = {tokenizer.token_to_id(name) for name in UNKNOWN}
+    without = np.zeros(len(texts), dtype=bool)
     pieces = np.zeros(len(texts), dtype=np.int64)
     words = np.zeros(len(texts), dtype=np.int64)
     for start in range(0, len(texts), BLOCK):
@@ -93,4 +98,5 @@ def _foreign_pieces(texts: Sequence[str], tokenizer: Tokenizer) -> np.ndarray:
             if encoding.ids:
                 pieces[row] = len(encoding.ids)
                 words[row] = len(_WORD.findall(texts[row][: encoding.offsets[-1][1]]))
-    return (words >= LEAST_WORDS) & (pieces >= PIECES * words)
+                without[row] = unknown.issuperset(encoding.ids)
+    return without | (words >= LEAST_WORDS) & (pieces >= PIECES * words)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import polars as pl
 
-from features.names import NEGATIVE, POSITIVE
+from features.names import NEGATIVE, POSITIVE, REVIEW, SENTENCE, SENTIMENT
 from recsys.apps.assistant.allergens import asks_for_allergens
 from recsys.apps.assistant.answers import Answer, Statement
 from recsys.apps.assistant.evidence_weights import PACKAGED
@@ -121,6 +122,22 @@ class ProductEvidence:
             return None
         statements = [] if judged.passages[judged.best].kind == PassageKind.REVIEW else [self._of_shop(desk, command.item, judged)]
         return Answer((*statements, *self._of_reviews(desk, command.item, judged)), (command.item,))
+
+    def of_reviews(self, desk: Desk, item: str) -> Answer | None:
+        """Count the reviews of a product that praise it and those that complain, each with a quote; None where none does either."""
+        reviews, row = self._snapshot.reviews, desk.row(item)
+        counted = reviews.counted.filter(pl.col("item") == row)
+        facts = desk.name(item), Fact("total", len(counted), FactKind.NUMBER, REVIEWS, item)
+        statements = []
+        for tone, key in ((POSITIVE, "reviews_praise"), (NEGATIVE, "reviews_complain")):
+            some = counted.filter(pl.col(SENTIMENT) == tone)
+            told = reviews.mentions.join(some.select(REVIEW), on=REVIEW, how="semi")
+            if len(told):
+                alike = (pl.col(SENTIMENT) == tone).fill_null(value=False)
+                best = told.sort(alike, tone, REVIEW, descending=True, nulls_last=True)[SENTENCE][0]
+                count = Fact("count", len(some), FactKind.NUMBER, REVIEWS, item)
+                statements.append(Statement(desk.write(key, *facts, count, Fact("quote", best, FactKind.QUOTE, REVIEWS, item))))
+        return Answer(tuple(statements), (item,)) if statements else None
 
     def _judged(self, asked: _Asked, passages: list[ProductPassage]) -> _Judged | None:
         """Judge the passages that share most with a question; the shop's own come first where none shares anything."""

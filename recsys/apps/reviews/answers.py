@@ -35,7 +35,7 @@ class AspectFigures:
     positive, negative : shares of the mentions.
     recent, before : positive share of the last 90 days, and of the 365 days before them; None with too few mentions.
     trend : of the positive share; None with too few mentions.
-    quotes : at most one that praises and one that complains.
+    quotes : at most two, praise before complaints; one of each if there is one; neutral ones only fill up.
     """
 
     aspect: str
@@ -130,11 +130,13 @@ class ReviewsAnswer:
     figures : of what was asked for.
     parts : names that stand out below it, the most complained of first: items of a brand or category; brands, categories
         and items of the shop.
+    aspect : that alone was asked for, and that the parts are most complained of for; None for all.
     """
 
     bundle_id: str
     figures: ReviewFigures
     parts: tuple[ReviewFigures, ...] = ()
+    aspect: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The stable form of `--json`."""

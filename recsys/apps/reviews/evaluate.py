@@ -13,10 +13,12 @@ from rich.table import Table
 
 from eval.metrics.intervals import Bootstrap
 from eval.reports.benchmark import shown
+from features.data.reviews import NO_TIME
 from features.errors import DataError
 from features.storage.atomic import write_whole
 from features.text.encoder import TextEncoder
-from features.text.sentiment.labels import CLASSES, label_of_rating
+from features.text.plain import agree, counted
+from features.text.sentiment.labels import CLASSES, NEGATIVE, POSITIVE, label_of_rating
 from features.text.sentiment.trainer import fit_sentiment
 from recsys.offline.review_sentiment.baselines import tuned
 from recsys.offline.review_sentiment.dataset import LabelledReviews
@@ -106,10 +108,14 @@ def _labelled(workspace: Workspace, settings: Settings) -> LabelledReviews:
     used = np.flatnonzero((labels >= 0) & texts.str.contains(r"\p{L}").to_numpy())
     if len(used) < LEAST:
         raise DataError(f"{len(used):,} reviews have a rating and words, expected at least {LEAST}: there is too little to judge by")
+    if untimed := int(np.count_nonzero(reviews.time[used] == NO_TIME)):
+        of = f"{untimed:,} of the {counted(len(used), 'rated review')} {agree(untimed, 'has', 'have')} no time"
+        _log.warning("%s and %s as the oldest, in order of the item", of, agree(untimed, "counts", "count"))
     ends = np.cumsum(list(PARTS.values())) * len(used)
     part = np.array(list(PARTS))[np.minimum(np.searchsorted(ends, np.arange(len(used)), side="right"), len(PARTS) - 1)]
+    expected = sorted({NEGATIVE, POSITIVE, *labels[used].tolist()})  # thumbs up and down leave nothing neutral
     for name in PARTS:
-        if missing := [CLASSES[label] for label in range(len(CLASSES)) if label not in labels[used][part == name]]:
+        if missing := [CLASSES[label] for label in expected if label not in labels[used][part == name]]:
             many = int((part == name).sum())
             raise DataError(f"none of the {many:,} rated reviews of the part {name} is {missing[0]}: there is too little to judge by")
     return LabelledReviews(texts.gather(used).to_list(), labels[used], part)

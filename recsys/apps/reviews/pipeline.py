@@ -90,17 +90,22 @@ class ReviewsReader:
             raise DataError(f"no review is of {self._named(request)}")
         below: tuple[Level, ...] = {"shop": ("category", "brand", "item"), "item": ()}.get(request.level, ("item",))
         parts = [part for level in below for part in self._standing_out(level, mask, request.aspect)]
-        return ReviewsAnswer(self.recommender.bundle_id, figures[0], tuple(parts))
+        return ReviewsAnswer(self.recommender.bundle_id, figures[0], tuple(parts), request.aspect)
 
     def alerts(self) -> list[ReviewAlert]:
         """Return the surges of complaints that have not ended, as the last refresh found them, the latest first."""
         snapshot = self.recommender.snapshot
         return [tell(alert, snapshot.reviews, snapshot.catalog) for alert in reversed(AlertLog.of(self.reports).open)]
 
+    @property
+    def watched(self) -> bool:
+        """Whether a refresh has looked for surges."""
+        return bool(AlertLog.of(self.reports).bundle_id)
+
     @cached_property
     def aspects(self) -> Sequence[str]:
         """The aspects that any review mentions."""
-        return self.scored.mentions[ASPECT].unique().sort().to_list()
+        return self.scored.mentions[ASPECT].drop_nulls().unique().sort().to_list()
 
     @cached_property
     def _now(self) -> datetime:
@@ -120,11 +125,17 @@ class ReviewsReader:
         return "the shop" if request.level == "shop" else f"the {request.level} {request.name!r}"
 
     def _standing_out(self, level: Level, mask: np.ndarray, aspect: str | None) -> list[ReviewFigures]:
-        """Return the names of a level with the largest share of complaints, by the lower end of its interval."""
+        """Return the names of a level with the largest share of complaints, or of those of an aspect, by the lower end of its interval."""
         frame = self.recommender.snapshot.catalog.frame
         column = frame[{"item": ITEM_ID, "brand": BRAND, "category": CATEGORY}[level]]
         keys = pl.DataFrame({"name": column, "in": mask}).select(pl.when("in").then("name"))["name"]
-        counts = summary.overall(self.scored, keys).filter(pl.col("read") >= LEAST_REVIEWS).select(summary.KEY, NEGATIVE, "read")
+        if aspect is None:
+            counts = summary.overall(self.scored, keys).select(summary.KEY, NEGATIVE, of="read")
+        else:
+            counts = (
+                summary.aspects(self.scored, keys, self._now).filter(pl.col(ASPECT) == aspect).select(summary.KEY, NEGATIVE, of="mentions")
+            )
+        counts = counts.filter(pl.col("of") >= LEAST_REVIEWS)
         names = [name for name, *_ in sorted(counts.iter_rows(), key=lambda row: (-_at_least(row[1], row[2]), row[0]))[:PARTS]]
         found = {one.name: one for one in self._figures(level, keys.set(~keys.is_in(names), None), aspect)}
         return [found[name] for name in names]

@@ -31,13 +31,13 @@ class ProposedTerm:
     Attributes
     ----------
     similarity : cosine to the aspect.
-    sentences : how many have it; `example` is one of them.
+    reviews : how many have it; `example` is a sentence of one.
     """
 
     aspect: str
     term: str
     similarity: float
-    sentences: int
+    reviews: int
     example: str
 
 
@@ -50,7 +50,7 @@ class ProposedTerms:
     reviews : how many were read; `left_out` count in no figure, and `unread` have no words or are in a language
         that the encoder does not read.
     sentences : of the reviews that were read.
-    frequent : words and pairs of words of these that stand in enough sentences and that no aspect has.
+    frequent : words and pairs of words of these that stand in enough of the reviews and that no aspect has.
     toml : lines for the shop's file of aspects; empty without proposals.
     file : the file of `reviews.aspects`; None where the settings name none.
     """
@@ -72,7 +72,7 @@ class ProposedTerms:
         if not self.sentences:
             return "no term is proposed: no sentence is read"
         if not self.frequent:
-            words = f"no word or pair of words that no aspect has stands in at least {FEWEST} sentences"
+            words = f"no word or pair of words that no aspect has stands in at least {FEWEST} reviews"
             return f"no term is proposed: {words}; more reviews are needed"
         stand = f"{counted(self.frequent, 'frequent word or pair', 'frequent words and pairs')} that no aspect has"
         return f"no term is proposed: {stand} {agree(self.frequent, 'is', 'are')} near no aspect (cosine of at least {LEAST})"
@@ -101,9 +101,9 @@ def propose(workspace: Workspace, settings: Settings) -> ProposedTerms:
     texts = reviews.where(counting).full_text
     encoder = current_model(workspace, settings).encoder
     unread = find_unread(texts.to_list(), encoder.tokenizer, None).rows
-    sentences = split_sentences(texts.gather(np.flatnonzero(~unread)))[SENTENCE]
+    sentences = split_sentences(texts.gather(np.flatnonzero(~unread)))
     found = propose_terms(sentences, aspects, encoder, FEWEST, LEAST)
-    terms = tuple(ProposedTerm(**row | {"example": sentences[row["example"]]}) for row in found.terms.iter_rows(named=True))
+    terms = tuple(ProposedTerm(**row | {"example": sentences[SENTENCE][row["example"]]}) for row in found.terms.iter_rows(named=True))
     return ProposedTerms(
         reviews=int(counting.sum() - unread.sum()),
         left_out=int((~counting).sum()),

@@ -13,6 +13,8 @@ from recsys.apps.reviews.answers import Quote, ReviewAlert
 from recsys.apps.reviews.quotes import quote_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from eval.monitoring.alerts import Alert
     from features.data.catalog import Catalog
     from features.reviews.scored import ScoredReviews
@@ -26,6 +28,7 @@ def tell(alert: Alert, scored: ScoredReviews, catalog: Catalog) -> ReviewAlert:
     """Return the alert in words, with quotes of the reviews that raised it."""
     level, name, aspect = parts_of(alert.series)
     title, complaints = name, _complaints(alert, scored, catalog)
+    mostly, these = _mostly(complaints, level, aspect, catalog)
     if level == "item" and (row := int(catalog.rows([name])[0])) >= 0:
         title = catalog.frame[TITLE][row]
     return ReviewAlert(
@@ -43,8 +46,8 @@ def tell(alert: Alert, scored: ScoredReviews, catalog: Catalog) -> ReviewAlert:
         reviews=alert.total,
         severity=alert.severity,
         few_authors=alert.few_authors is not None and alert.few_authors.few,
-        sentence=_sentence(alert, level, title, name, aspect, _mostly(complaints, level, aspect, catalog)),
-        quotes=_quotes(complaints, catalog),
+        sentence=_sentence(alert, level, title, name, aspect, mostly),
+        quotes=_quotes((these, complaints), catalog),
     )
 
 
@@ -75,9 +78,9 @@ def _complaints(alert: Alert, scored: ScoredReviews, catalog: Catalog) -> pl.Dat
     return table
 
 
-def _mostly(complaints: pl.DataFrame, level: str, aspect: str | None, catalog: Catalog) -> str:
-    """Return what most of the complaints are about, if it is more than the alert says."""
-    reviews, said = complaints[REVIEW].n_unique(), ""
+def _mostly(complaints: pl.DataFrame, level: str, aspect: str | None, catalog: Catalog) -> tuple[str, pl.DataFrame]:
+    """Return what most of the complaints are about, if it is more than the alert says, and these complaints."""
+    reviews, said, these = complaints[REVIEW].n_unique(), "", complaints
     columns = ([] if aspect else [ASPECT]) + ([] if level == "item" else ["item"])
     for column in columns:
         counts = complaints.drop_nulls(column).group_by(column).agg(pl.col(REVIEW).n_unique())
@@ -86,10 +89,12 @@ def _mostly(complaints: pl.DataFrame, level: str, aspect: str | None, catalog: C
             value = counts[column][0]
             name = value if column == ASPECT else f"{catalog.frame[TITLE][value]} ({catalog.ids[value]})"
             said += f", most {'about' if column == ASPECT else 'of'} {name}"
-    return said
+            these = these.filter(pl.col(column) == value)
+    return said, these
 
 
-def _quotes(complaints: pl.DataFrame, catalog: Catalog) -> tuple[Quote, ...]:
-    """Return the most negative sentences, the newest first among equals; none twice."""
-    best = complaints.sort([NEGATIVE, REVIEW], descending=True).unique(SENTENCE, keep="first", maintain_order=True).head(QUOTES)
+def _quotes(groups: Sequence[pl.DataFrame], catalog: Catalog) -> tuple[Quote, ...]:
+    """Return the most negative sentences of the first group, then of the next, the newest first among equals; none twice."""
+    sentences = pl.concat([complaints.sort([NEGATIVE, REVIEW], descending=True) for complaints in groups])
+    best = sentences.unique(SENTENCE, keep="first", maintain_order=True).head(QUOTES)
     return tuple(quote_of(row, catalog) for row in best.iter_rows(named=True))

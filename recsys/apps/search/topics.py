@@ -1,4 +1,4 @@
-"""What customers search for and do not find, by category and by aspect.
+"""What customers search for, or ask the assistant, and do not find, by category and by aspect.
 
 A query belongs to the category that the search itself finds for its words, and to the aspects of the shop's list that it mentions. Both
 stay the same from run to run, which topics that are learned from the queries do not.
@@ -7,28 +7,33 @@ stay the same from run to run, which topics that are learned from the queries do
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import polars as pl
 
 from eval.metrics.search_topics import TOPIC, FailedSearches, by_topic
+from eval.metrics.searches import NO_RESULTS, REFORMULATED, failed_searches
 from features.errors import DataError
 from features.names import ASPECT, CATEGORY, LEXICAL_SCORE, QUERY, RELEVANCE
 from recsys.apps.search.pipeline import BATCH, ITSELF, SearchGroup
 from recsys.apps.search.request import MAX_LENGTH, SearchOptions
+from recsys.dialogue.conversations import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from features.reviews.aspects import AspectList
     from recsys.apps.search.pipeline import Search
+    from recsys.dialogue.conversations import Conversations
     from retrieval.candidates import Candidates
 
 MOST_QUERIES = 500  # with most failed searches
+MOST_MESSAGES = 10_000  # the latest without an answer
 SPEAKING = 10  # most relevant items of a query, which name its category
 NOT_SOLD = "(no item has these words)"
 CATEGORIES, ASPECTS = "categories", "aspects"
+NO_SEARCHES = FailedSearches(0, 0, 0, 0, {CATEGORIES: pl.DataFrame(), ASPECTS: pl.DataFrame()})
 NO_LOG = "there is no search log: name one with `recsys ingest --queries FILE`"
 
 
@@ -45,11 +50,24 @@ def search_topics(search: Search, aspects: AspectList, log: pl.DataFrame | None)
     """
     if log is None:
         raise DataError(NO_LOG)
+    return by_topic(failed_searches(log), _topics_by(search, aspects), MOST_QUERIES)
 
-    def topics_of(queries: Sequence[str]) -> dict[str, pl.DataFrame]:
-        return {CATEGORIES: _categories(search, queries), ASPECTS: _aspects(aspects, queries)}
 
-    return by_topic(log, topics_of, MOST_QUERIES)
+def message_topics(search: Search, aspects: AspectList, kept: Conversations) -> FailedSearches:
+    """Sort the messages to which the assistant had no answer in the same way; those that a person took off the list are left out."""
+    many = kept.counts() if kept.exists else {}
+    turns = kept.turns("unanswered", MOST_MESSAGES) if many else []
+    columns = {QUERY: [" ".join(turn.question.lower().split()) for turn in turns], "user": [turn.conversation for turn in turns]}
+    nothing = pl.lit(None, pl.Boolean)  # a message has no list that could lack results, or a click
+    failed = pl.DataFrame(columns, schema={QUERY: pl.String, "user": pl.String}).with_columns(
+        nothing.alias(NO_RESULTS), nothing.alias(REFORMULATED), failed=pl.lit(value=True)
+    )
+    found = by_topic(failed, _topics_by(search, aspects), MOST_QUERIES)
+    return replace(found, searches=sum(many.get(outcome, 0) for outcome in get_args(Outcome)))
+
+
+def _topics_by(search: Search, aspects: AspectList) -> Callable[[Sequence[str]], dict[str, pl.DataFrame]]:
+    return lambda queries: {CATEGORIES: _categories(search, queries), ASPECTS: _aspects(aspects, queries)}
 
 
 def _aspects(aspects: AspectList, queries: Sequence[str]) -> pl.DataFrame:

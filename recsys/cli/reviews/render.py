@@ -12,7 +12,7 @@ from eval.metrics.searches import NO_RESULTS, REFORMULATED
 from features.text.plain import counted, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
@@ -36,7 +36,7 @@ def render_reviews(answer: ReviewsAnswer, console: Console) -> None:
     if figures.unread:
         console.print(Text(f"without sentiment: {figures.unread:,}, no words or a language that is not read"))
     _aspects(figures, console)
-    _parts(answer.parts, console)
+    _parts(answer, console)
 
 
 def render_alerts(alerts: Sequence[ReviewAlert], console: Console) -> None:
@@ -49,20 +49,32 @@ def render_alerts(alerts: Sequence[ReviewAlert], console: Console) -> None:
             console.print(Text(f"  {_quoted(quote)}"))
 
 
-def render_topics(found: FailedSearches, console: Console) -> None:
-    """Print a table for each kind of topic; what it leaves out is said."""
-    console.print(
-        Text(f"{found.failed:,} of {found.searches:,} searches failed: without results, without a click, or put in other words soon")
-    )
+def render_topics(found: FailedSearches, messages: FailedSearches, console: Console) -> None:
+    """Print a table for each kind of topic, of searches and of messages to the assistant; what it leaves out is said."""
+    if found.searches:
+        why = "without results, without a click, or put in other words soon"
+        console.print(Text(f"{found.failed:,} of {found.searches:,} searches failed: {why}"))
+        counts = {"failed": "Failed", NO_RESULTS: "No results", REFORMULATED: "Other words", "users": "Customers"}
+        _topics(found, ("failed searches", "queries"), counts, console)
+    else:
+        console.print("There is no search log.")
+    if messages.searches:
+        console.print(Text(f"{messages.failed:,} of {messages.searches:,} messages to the assistant have no answer"))
+    if messages.failed:
+        _topics(messages, ("messages", "questions"), {"failed": "Messages", "users": "Conversations"}, console)
+
+
+def _topics(found: FailedSearches, nouns: tuple[str, str], columns: Mapping[str, str], console: Console) -> None:
+    of, queries = nouns
     if found.sorted_in < found.failed:
-        console.print(Text(f"by topic: {found.sorted_in:,} failed searches, those of the {found.queries:,} queries that failed most often"))
+        console.print(Text(f"by topic: {found.sorted_in:,} {of}, those of the {found.queries:,} {queries} that failed most often"))
     for kind, topics in found.topics.items():
         if topics.is_empty():
-            console.print(Text(f"{kind}: none of these queries names one"))
+            console.print(Text(f"{kind}: none of these {queries} names one"))
             continue
-        table = Table(kind.capitalize(), "Failed", "No results", "Other words", "Customers", "Such as", box=None, pad_edge=False)
+        table = Table(kind.capitalize(), *columns.values(), "Such as", box=None, pad_edge=False)
         for row in topics.head(SHOWN).iter_rows(named=True):
-            counts = [f"{row[name]:,}" if row[name] is not None else "" for name in ("failed", NO_RESULTS, REFORMULATED, "users")]
+            counts = [f"{row[name]:,}" if row[name] is not None else "" for name in columns]
             table.add_row(plain(row[TOPIC]), *counts, Text(plain(", ".join(row["examples"]))))
         console.print(table)
         if topics.height > SHOWN:
@@ -79,9 +91,9 @@ def render_proposals(found: ProposedTerms, console: Console) -> None:
     if not found.terms:
         console.print(Text(found.why_none))
         return
-    table = Table("Aspect", "Term", "Sentences", "Such as", box=None, pad_edge=False, header_style="bold")
+    table = Table("Aspect", "Term", "Reviews", "Such as", box=None, pad_edge=False, header_style="bold")
     for term in found.terms:
-        table.add_row(Text(plain(term.aspect)), term.term, f"{term.sentences:,}", Text(f"“{plain(term.example)}”"))
+        table.add_row(Text(plain(term.aspect)), term.term, f"{term.reviews:,}", Text(f"“{plain(term.example)}”"))
     console.print(table)
     where = found.file or "a file that reviews.aspects in recsys.toml names"
     console.print(Text(f"The list is unchanged. Put into {where} what is right, then run `recsys build-index`:\n"), soft_wrap=True)
@@ -108,11 +120,20 @@ def _aspects(figures: ReviewFigures, console: Console) -> None:
     console.print(table)
 
 
-def _parts(parts: Sequence[ReviewFigures], console: Console) -> None:
-    if not parts:
+def _parts(answer: ReviewsAnswer, console: Console) -> None:
+    if not answer.parts:
+        return
+    if answer.aspect is not None:
+        table = Table(
+            f"Most complained of for {plain(answer.aspect)}", "", "Mentions", "Negative", box=None, pad_edge=False, header_style="bold"
+        )
+        for part in answer.parts:
+            (one,) = part.aspects
+            table.add_row(part.level, plain(part.title), f"{one.mentions:,}", f"{one.negative:.0%}")
+        console.print(table)
         return
     table = Table("Most complained of", "", "Reviews", "Negative", "About", box=None, pad_edge=False, header_style="bold")
-    for part in parts:
+    for part in answer.parts:
         worst = sorted(part.aspects, key=lambda one: -one.negative * one.mentions)[:3]
         about = ", ".join(plain(one.aspect) for one in worst if one.negative)
         table.add_row(part.level, plain(part.title), f"{part.reviews:,}", f"{part.negative or 0:.0%}", about)
@@ -120,5 +141,5 @@ def _parts(parts: Sequence[ReviewFigures], console: Console) -> None:
 
 
 def _quoted(quote: Quote) -> str:
-    sign = {"positive": "+", "negative": "-"}.get(quote.sentiment, " ")
+    sign = {"positive": "+", "negative": "-"}.get(quote.sentiment, "·")
     return f"{sign} “{plain(quote.text)}” ({', '.join(filter(None, [quote.date, f'row {quote.row}']))})"

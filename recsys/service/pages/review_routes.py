@@ -27,13 +27,13 @@ async def reviews(
     form = {"item": item.strip(), "brand": brand.strip(), "category": category.strip(), "aspect": aspect.strip()}
 
     def read() -> tuple[ReviewsAnswer | None, list[ReviewAlert], str]:
+        alerts = live.reviews.alerts()
         try:
-            answer = live.reviews.answer(ReviewsRequest(**{name: value or None for name, value in form.items()}))
+            return live.reviews.answer(ReviewsRequest(**{name: value or None for name, value in form.items()})), alerts, ""
         except DataError as error:
-            return None, [], str(error)
-        return answer, live.reviews.alerts(), ""
+            return None, alerts, str(error)
 
     times = StageTimes.of(request.scope["noted"])
     answer, alerts, problem = await service.pipeline.run(read, times, "page")
     status = 422 if problem and len(live.recommender.snapshot.reviews) else 200
-    return page(request, "reviews", status, form=form, answer=answer, alerts=alerts, problem=problem)
+    return page(request, "reviews", status, form=form, answer=answer, alerts=alerts, watched=live.reviews.watched, problem=problem)

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from eval.metrics.search_topics import FailedSearches, by_topic
-from eval.metrics.searches import figures
+from eval.metrics.searches import failed_searches, figures
 
 SCHEMA = {
     "timestamp": pl.Datetime("us"),
@@ -30,7 +30,7 @@ def sorted_by_topic(table: pl.DataFrame, most: int = 10) -> FailedSearches:
         rows = [(query, topic) for query in queries for topic in TOPICS.get(query, [])]  # type: ignore[attr-defined]
         return {"kind": pl.DataFrame(rows, {"query": pl.String, "topic": pl.String}, orient="row")}
 
-    return by_topic(table, topics_of, most)
+    return by_topic(failed_searches(table), topics_of, most)
 
 
 LOG = log(

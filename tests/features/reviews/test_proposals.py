@@ -25,7 +25,7 @@ class ByMeaning:
         return np.eye(3, dtype=np.float32)[[0 if text in MONEY else 1 if text in NOISE else 2 for text in texts]]
 
 
-SENTENCES = pl.Series(
+TEXTS = pl.Series(
     ["It cost forty dollars."] * 30
     + ["A fair deal and a clear treble, really."] * 25
     + ["The sounds and prices are good, guitar too."] * 40
@@ -34,22 +34,37 @@ SENTENCES = pl.Series(
 )
 
 
+def of_own_reviews(texts: pl.Series) -> pl.DataFrame:
+    """Each sentence is a review of its own."""
+    return pl.DataFrame({"review": range(len(texts)), "sentence": texts})
+
+
+SENTENCES = of_own_reviews(TEXTS)
+
+
 def test_frequent_words_near_an_aspect_are_proposed() -> None:
     found = propose_terms(SENTENCES, LIST, ByMeaning(), fewest=20, least=0.9).terms
-    assert found.select("term", "aspect", "sentences").rows() == [
+    assert found.select("term", "aspect", "reviews").rows() == [
         ("dollars", "price", 33),
         ("deal", "price", 25),
         ("fair deal", "price", 25),
         ("treble", "sound", 25),
     ]
     assert dict(found.schema) == SCHEMA
-    assert all(term in SENTENCES[row].lower() for term, row in found.select("term", "example").rows())
+    assert all(term in TEXTS[row].lower() for term, row in found.select("term", "example").rows())
 
 
 def test_terms_of_the_list_are_not_proposed_in_any_form() -> None:
     found = propose_terms(SENTENCES, LIST, ByMeaning(), fewest=1, least=-1.0, most=100).terms
     assert not {"price", "prices", "sound", "sounds"} & set(found["term"])
     assert "guitar" in set(found["term"])
+
+
+def test_one_review_that_repeats_itself_makes_no_term() -> None:
+    again = pl.DataFrame({"review": [500] * 900, "sentence": ["Forty treble bucks."] * 900})
+    found = propose_terms(pl.concat([SENTENCES, again]), LIST, ByMeaning(), fewest=20, least=-1.0, most=100).terms
+    assert "bucks" not in found["term"].to_list()
+    assert dict(found.select("term", "reviews").iter_rows())["treble"] == 26
 
 
 @pytest.mark.parametrize(("fewest", "least", "frequent"), [(1000, 0.0, 0), (20, 2.0, 12)])
@@ -66,7 +81,7 @@ def test_the_order_of_the_reviews_changes_no_term() -> None:
 
 @pytest.mark.parametrize("mask", ["[mail]", "[phone]", "[card]", "[name]"])
 def test_what_stands_for_personal_data_is_no_word(mask: str) -> None:
-    sentences = pl.Series([f"My dollars, write {mask} today."] * 30)
+    sentences = of_own_reviews(pl.Series([f"My dollars, write {mask} today."] * 30))
     found = propose_terms(sentences, LIST, ByMeaning(), 20, least=-1.0, most=100).terms
     assert mask.strip("[]") not in " ".join(found["term"]).split()
     assert "write today" not in found["term"].to_list()

@@ -55,6 +55,19 @@ def test_quotes_are_word_for_word_one_of_each_kind() -> None:
     assert table["row"].to_list() != [0, 0]
 
 
+def test_an_aspect_that_is_only_praised_has_two_quotes_from_two_sentences() -> None:
+    rows = [
+        ("u1", "a", 1, 5, "Really good quality here."),
+        ("u2", "a", 2, 5, "Good quality."),
+        ("u3", "a", 3, 5, "Really good quality here."),
+    ]
+    table = summary.quotes(scored_of(rows), ITEMS)
+    assert table["sentence"].to_list() == ["Really good quality here.", "Good quality."]
+    assert summary.quotes(scored_of([*rows, ("u4", "a", 4, 1, "Bad quality.")]), ITEMS)["sentiment"].to_list() == ["positive", "negative"]
+    middling = [("u1", "a", 1, 3, "So-so quality all in all."), ("u2", "a", 2, 1, "Bad quality in the end.")]
+    assert summary.quotes(scored_of(middling), ITEMS)["sentiment"].to_list() == ["negative", "neutral"]
+
+
 def test_items_without_a_key_are_left_out() -> None:
     keys = pl.Series(["x", None, None])
     scored = scored_of(ROWS)

@@ -70,14 +70,14 @@ def test_json_has_counts_and_an_example(writing: Callable[[list[str]], Path], co
     assert answer["why_none"] is None
     assert not {"loaf", "towel"} & {term["term"] for term in answer["terms"]}, "copies count once"
     (term,) = [term for term in answer["terms"] if term["term"] == "carrot"]
-    assert (term["sentences"], set(term)) == (25, {"aspect", "term", "similarity", "sentences", "example"})
+    assert (term["reviews"], set(term)) == (25, {"aspect", "term", "similarity", "reviews", "example"})
     assert term["example"].startswith("Sweet carrot roll, [mail]")
 
 
 @pytest.mark.parametrize(
     ("texts", "least", "why"),
     [
-        (SAYS[:19], 0.35, "no word or pair of words that no aspect has stands in at least 20 sentences; more reviews are needed"),
+        (SAYS[:19], 0.35, "no word or pair of words that no aspect has stands in at least 20 reviews; more reviews are needed"),
         (SAYS, 2.0, "frequent words and pairs that no aspect has are near no aspect"),
         (["\N{FIRE}\N{FIRE}", "Przesyłka dotarła szybko, świetnie zapakowana, jestem zadowolony."] * 20, 0.35, "no sentence is read"),
     ],

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from recsys.apps.search.topics import NO_LOG
+from recsys.dialogue.conversations import TurnRecord
 from tests.recsys.calls import Command
 from tests.recsys.conftest import Place
 
@@ -67,8 +68,41 @@ def test_a_shop_without_a_search_log_is_told_how_to_get_one(ready: Place, comman
     assert command("reviews", "--searches", workspace=ready.workspace.root).error == f"error: {NO_LOG}"
 
 
+QUESTIONS = ("Do you have rye bread without salt?", "do you have  RYE bread without salt?", "How quiet is the qwzx?", "opening hours")
+
+
+@pytest.mark.parametrize("log", [LOG, None], ids=["with a search log", "without"])
+def test_messages_without_an_answer_are_a_second_source(
+    spare: Place, command: Command, monkeypatch: pytest.MonkeyPatch, log: pl.DataFrame | None
+) -> None:
+    logged(monkeypatch, log)
+    kept = spare.workspace.conversations
+    for number, question in enumerate(QUESTIONS):
+        state = kept.state(f"c{number}", None).model_copy(update={"turn": 1})
+        outcome = "answered" if question == "opening hours" else "unanswered"
+        assert kept.save(None, state, TurnRecord(f"c{number}", 1, 1_700_000_000, "en", question, outcome))
+    answer = command("reviews", "--searches", "--json", workspace=spare.workspace.root).answer
+    assert answer["searches"] == (0 if log is None else 4)
+    messages = answer["messages"]
+    assert (messages["searches"], messages["failed"], messages["sorted"], messages["queries"]) == (4, 3, 3, 2)
+    bakery = next(row for row in messages["categories"] if row["topic"] == "bakery")
+    assert (bakery["failed"], bakery["users"], bakery["no_results"]) == (2, 2, None)
+    assert bakery["examples"] == ["do you have rye bread without salt?"]
+    assert [row["topic"] for row in messages["aspects"]] == ["performance"]
+    said = command("reviews", "--searches", workspace=spare.workspace.root).out
+    assert "3 of 4 messages to the assistant have no answer" in said
+    assert ("There is no search log." in said) == (log is None)
+
+
 @pytest.mark.parametrize("other", [("--item", "sku-01"), ("--brand", "acme"), ("--category", "tea"), ("--aspect", "price"), ("--alerts",)])
 def test_it_goes_alone(command: Command, other: tuple[str, ...]) -> None:
     said = command("reviews", "--searches", *other)
     assert (said.code, said.out) == (2, "")
     assert "--searches" in said.err
+
+
+@pytest.mark.parametrize("other", [("--item", "sku-01"), ("--aspect", "price"), ("--propose-terms",)])
+def test_alerts_go_alone_too(command: Command, other: tuple[str, ...]) -> None:
+    said = command("reviews", "--alerts", *other)
+    assert (said.code, said.out) == (2, "")
+    assert "--alerts: goes without" in said.err

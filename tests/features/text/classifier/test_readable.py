@@ -52,6 +52,10 @@ def test_other_languages_are_said_and_not_guessed(english: Tokenizer, language: 
     assert FOREIGN[language][:10] in note
 
 
+def test_a_text_of_which_no_piece_is_known_is_not_read(english: Tokenizer) -> None:
+    assert find_unread(["x" * 20_000, "great " + "x" * 20_000, *ENGLISH], english, None).foreign.tolist() == [True] + [False] * 6
+
+
 def test_words_that_training_saw_are_read(english: Tokenizer) -> None:
     texts = [FOREIGN["German"], FOREIGN["German"] + " sehr", FOREIGN["Spanish"], FOREIGN["Spanish"] + " muy"]
     words = WordModel.fit(texts, np.array([0, 0, 2, 2]))

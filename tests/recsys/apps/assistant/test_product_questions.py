@@ -13,7 +13,7 @@ import pytest
 
 from features.data.catalog import Catalog
 from features.names import NEGATIVE, NEUTRAL, POSITIVE, SENTENCE
-from features.reviews.scored import SENTENCE_SCHEMA
+from features.reviews.scored import SENTENCE_SCHEMA, ScoredReviews
 from recsys.apps.assistant.product_questions import ProductEvidence
 from recsys.apps.assistant.product_texts import PassageKind, attribute_passages, product_passages
 from recsys.apps.assistant.products import ProductDesk
@@ -26,7 +26,6 @@ from tests.features.reviews.known import Told, scored
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from features.reviews.scored import ScoredReviews
     from recsys.apps.assistant.answers import Answer
 
 ITEMS = pl.DataFrame(
@@ -137,6 +136,18 @@ def test_reviews_are_counted_and_quoted(shop: Shop) -> None:
     assert shop.said("kettle", "how long is the cord?") == [
         "2 reviews of 5 of Brewster kettle mention it, for example: “The cord is 70 cm long.”"
     ]
+
+
+def test_what_customers_say_is_counted_and_quoted_on_both_sides(shop: Shop) -> None:
+    answer = shop.evidence.of_reviews(shop.desk, "kettle")
+    assert answer is not None
+    praise, complaint = (statement.message.text for statement in answer.statements)
+    counted = shop.snapshot.reviews.counted.filter(item=shop.row("kettle"))["sentiment"].to_list()
+    assert praise.startswith(f"{counted.count('positive')} review")
+    assert "speak well of it" in praise or "speaks well of it" in praise
+    assert complaint.startswith(f"{counted.count('negative')} review")
+    assert "Loud, said a competitor." not in complaint, "it is left out"
+    assert Shop(ScoredReviews.empty()).evidence.of_reviews(shop.desk, "kettle") is None
 
 
 def test_where_reviews_differ_both_sides_are_counted_and_one_left_out_is_in_neither(shop: Shop) -> None:

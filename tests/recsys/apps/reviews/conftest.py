@@ -18,13 +18,14 @@ ITEM = "sku-00"
 
 
 def written(until: int) -> pl.DataFrame:
-    """Three reviews a day of one item, one of another; from the day `SURGE` on, most of the first complain of its quality."""
+    """Three reviews a day of one item, one each of two others; from the day `SURGE` on, most of the first complain of its quality."""
     rows = []
     for day in range(until):
         for number in range(3):
             bad = number < 2 if day >= SURGE else (day + number) % 9 == 0
             text = f"Bad quality, number {day} {number}." if bad else f"Good quality, number {day} {number}."
             rows.append((f"author-{day}-{number}", ITEM, FIRST + timedelta(days=day, hours=number), 1 if bad else 5, text))
+        rows.append((f"author-{day}-x", "sku-20", FIRST + timedelta(days=day), 4, f"Good, number {day}."))  # of no aspect
         rows.append((f"author-{day}-x", "sku-10", FIRST + timedelta(days=day), 4, f"A good price, number {day}."))
     return pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "rating", "text"], orient="row")
 

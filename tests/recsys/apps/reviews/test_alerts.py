@@ -11,6 +11,7 @@ import pytest
 
 from eval.monitoring.alerts import Alert
 from eval.monitoring.config import WatchConfig
+from features.errors import StorageError
 from recsys.apps.reviews.alerts import FILE, AlertLog, find_alerts, mentions_of, parts_of
 from recsys.apps.reviews.told import tell
 from recsys.apps.reviews.watch import watch_reviews
@@ -56,6 +57,34 @@ def test_refresh_tells_of_it(reviewed: Reviewed, caplog: pytest.LogCaptureFixtur
     assert [message["event"] for message in posted] == ["reviews"]
     assert done.surges[0] in caplog.text
     assert refresh(place.workspace, place.settings, watches={"reviews": watch_reviews}).surges == ()
+
+
+def test_it_is_told_where_the_shared_store_refuses_the_bundle(reviewed: Reviewed, monkeypatch: pytest.MonkeyPatch) -> None:
+    from recsys.refresh import refresh as module
+
+    def refuses(_workspace: object, _settings: object) -> None:
+        raise StorageError("the store is full")
+
+    posted: list[dict[str, str]] = []
+    monkeypatch.setattr(module, "post", lambda _address, message, _seconds: posted.append(message))
+    place = reviewed(SURGE)
+    refresh(place.workspace, place.settings, watches={"reviews": watch_reviews})
+    reviewed(DAYS)
+    monkeypatch.setattr(module, "share", refuses)
+    with pytest.raises(StorageError, match="full"):
+        refresh(place.workspace, place.settings, watches={"reviews": watch_reviews})
+    assert [message["event"] for message in posted] == ["reviews", "failed"]
+
+
+def test_the_quotes_are_of_what_most_complaints_are_about(reviewed: Reviewed) -> None:
+    scored, catalog = _parts(reviewed(DAYS))
+    surest = pl.when(pl.col("sentence").str.contains(f"number {DAYS - 1} ")).then(pl.lit("price")).otherwise("aspect").alias("aspect")
+    other = replace(scored, mentions=scored.mentions.with_columns(surest))
+    (found,) = find_alerts(other, catalog, on(DAYS), CONFIG)
+    told = tell(found, other, catalog)
+    assert "most about quality" in told.sentence
+    assert len(told.quotes) == 3
+    assert not any(f"number {DAYS - 1} " in quote.text for quote in told.quotes), "the newest complaints are about the price"
 
 
 def test_growing_sales_with_the_same_share_raise_nothing(reviewed: Reviewed) -> None:

@@ -21,15 +21,17 @@ from tests.recsys.conftest import Place
 N = 400
 
 
-def with_reviews(place: Place, n: int, worst: int = 1) -> Place:
+def with_reviews(place: Place, n: int, stars_of: tuple[int, ...] = (1, 3, 5), timed: bool = True) -> Place:
     """Reviews whose word tells their stars; every tenth has other stars than its words, so that nothing is certain."""
     rng = np.random.default_rng(0)
     rows = []
     for number in range(n):
-        stars = (worst, 3, 5)[number % 3]
+        stars = stars_of[number % len(stars_of)]
         told = stars if rng.random() < 0.9 else 5
         word = {1: "bad", 3: "so-so", 5: "good"}[told]
-        rows.append((f"author-{number}", "sku-00", FIRST + timedelta(hours=number), stars, f"It is {word}, says number {number}"))
+        rows.append(
+            (f"author-{number}", "sku-00", FIRST + timedelta(hours=number) if timed else None, stars, f"It is {word}, says number {number}")
+        )
     file = place.folder / "reviews.csv"
     pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "rating", "text"], orient="row").write_csv(file)
     place.workspace.ingest(Source(items=place.items, interactions=place.log, reviews=file))
@@ -74,7 +76,16 @@ def test_too_few_reviews_or_a_missing_class_are_said(spare: Place, fitted: list[
     place = with_reviews(spare, 50)
     with pytest.raises(DataError, match="expected at least 200"):
         evaluate_reviews(place.workspace, place.settings)
-    place = with_reviews(spare, N, worst=5)
+    place = with_reviews(spare, N, (5, 3, 5))
     with pytest.raises(DataError, match="is negative"):
         evaluate_reviews(place.workspace, place.settings)
     assert not fitted
+
+
+def test_reviews_with_thumbs_alone_and_without_a_time_are_judged_and_that_is_said(
+    spare: Place, fitted: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    place = with_reviews(spare, N, (1, 5), timed=False)
+    report = evaluate_reviews(place.workspace, place.settings)
+    assert report.ours.f1.value > 0.8, "the mean over two classes"
+    assert "400 of the 400 rated reviews have no time and count as the oldest" in caplog.text
