@@ -85,8 +85,11 @@ class RayCluster:
 
     @property
     def trainers(self) -> int:
-        """How many processes a training gets; none from outside the cluster, where Ray's client does not support Ray Train."""
-        return 0 if self.address.startswith("ray://") else self.workers
+        """How many processes a training gets; none where the settings say so, or outside the cluster: Ray's client has no Ray Train."""
+        if self.config.towers and self.address.startswith("ray://"):
+            _log.warning("note: the towers are trained in this process, because Ray trains none for a program outside the cluster")
+            return 0
+        return self.workers if self.config.towers else 0
 
     def train(self, training: Training) -> None:
         """Do a training by Ray Train, which starts all processes again when one dies.

@@ -73,16 +73,15 @@ def train_on(cluster: Cluster | None, cache: Path | None, run: TrainingRun, conf
     cache : the workspace's cache; None without a cluster.
     run : its `validate` is a `ValidationNdcg`, or `no_validation`.
     """
-    if cluster is None or not cluster.trainers:
-        if cluster is not None:
-            _log.warning("note: the towers are trained in this process, because Ray trains none for a program outside the cluster")
+    trainers = 0 if cluster is None else cluster.trainers
+    if cluster is None or not trainers:
         return
     assert cache is not None, "a cluster reads and writes in the cache"
     checkpoints, before = run.folder.absolute(), int(read_progress(run.folder / LAST).get("epoch", -1)) + 1
     if before >= config.epochs:
         return
     text = "" if run.texts.tuning == "frozen" or not config.tuned_epochs else "; the text encoder is tuned in this process afterwards"
-    _log.info("the towers train in %d processes of the cluster, epoch %d of %d on%s", cluster.trainers, before + 1, config.epochs, text)
+    _log.info("the towers train in %d processes of the cluster, epoch %d of %d on%s", trainers, before + 1, config.epochs, text)
     inputs = store_job_files(_to_files(run, config), cache)
     try:
         arguments = {"inputs": str(inputs), "checkpoints": str(checkpoints)}

@@ -51,5 +51,8 @@ def test_towers_go_on_after_a_death(cluster: RayCluster, shop: Any, tmp_path: Pa
     assert signal.getsignal(signal.SIGINT) is before, "Ctrl-C ends the command as before"
 
 
-def test_none_are_trained_from_outside_a_cluster(tmp_path: Path) -> None:
+def test_none_are_trained_from_outside_a_cluster_or_against_the_settings(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert RayCluster("local", ClusterConfig(towers=False), tmp_path).trainers == 0
+    assert not caplog.records
     assert RayCluster("ray://127.0.0.1:1", ClusterConfig(), tmp_path).trainers == 0
+    assert "note: the towers are trained in this process" in caplog.text

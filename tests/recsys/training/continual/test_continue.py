@@ -176,7 +176,7 @@ def test_lora_that_goes_on_changes_the_lower_layers_and_all_that_reads_them(
     original = ranking.fit_cross_encoder
     monkeypatch.setattr(ranking, "fit_cross_encoder", lambda *given: (learned.append(given[1]), original(*given))[1])
     counter = iter(range(100))  # each epoch is the best so far: what follows from it is tested
-    monkeypatch.setattr(towers, "validation_ndcg", lambda _split: lambda _tower, _vectors: float(next(counter)))
+    monkeypatch.setattr(towers, "ValidationNdcg", lambda _split: lambda _tower, _vectors: float(next(counter)))
     lora.train(SECOND, epochs=0, tuned_epochs=1)
     about = lora.about()
     assert about["continued"]["kept"] == []
