@@ -1,6 +1,6 @@
 """Bytes that a refresh writes into bundles/, over the bytes of the bundle that it publishes.
 
-    python -m benchmarks.refresh_bytes [--workspace DIR]
+    python -m benchmarks.refresh_bytes [--workspace DIR] [--part chain|shop]
 
 The demo's workspace is copied, and its bundle is built again upon itself: with the titles of 1% of the distinct texts changed, and then
 with one more event. Two further rows each say what would be written if only whole files were shared, or blocks of 64 KiB at fixed places.
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 SHARE, TARGET, BLOCK = 0.01, 0.05, 1 << 16
 ROWS, WIDTH, CHAIN = 20_000, 128, 100
+PARTS = ("chain", "shop")
 
 
 def changed(catalog: Catalog) -> Catalog:
@@ -108,25 +109,33 @@ def chain(folder: Path) -> None:
     )
 
 
+def shop(given: Workspace, workspace: Workspace) -> None:
+    """Copy a workspace, build upon its bundle, and print what was written."""
+    for folder in ("data", "models", "bundles", "cache"):
+        shutil.copytree(given.root / folder, workspace.root / folder)
+    settings = Settings()
+    catalog, log = workspace.load(settings.events)
+    log = log.between(None, evaluation_cut(log))
+    for bundle_id in list_bundles(workspace.bundles):
+        if Bundle.open(workspace.bundles, bundle_id).manifest.about["items"] == len(catalog):  # the demo adds a product to another
+            use(workspace.bundles, bundle_id)
+    texts = changed(catalog)
+    measured(workspace, "one_percent_of_texts", texts, log)
+    measured(workspace, "one_event", texts, one_more(log))
+
+
 def main() -> None:
     """Print the rows."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--workspace", type=Path, default=Path("workspace"))
-    given = Workspace(parser.parse_args().workspace)
+    parser.add_argument("--part", action="append", choices=PARTS)
+    given = parser.parse_args()
+    parts = given.part or PARTS
     with tempfile.TemporaryDirectory(prefix="refresh-bytes-") as name:
-        chain(Path(name) / "chain")
-        workspace = Workspace(Path(name) / "workspace")
-        for folder in ("data", "models", "bundles", "cache"):
-            shutil.copytree(given.root / folder, workspace.root / folder)
-        settings = Settings()
-        catalog, log = workspace.load(settings.events)
-        log = log.between(None, evaluation_cut(log))
-        for bundle_id in list_bundles(workspace.bundles):
-            if Bundle.open(workspace.bundles, bundle_id).manifest.about["items"] == len(catalog):  # the demo adds a product to another
-                use(workspace.bundles, bundle_id)
-        texts = changed(catalog)
-        measured(workspace, "one_percent_of_texts", texts, log)
-        measured(workspace, "one_event", texts, one_more(log))
+        if "chain" in parts:
+            chain(Path(name) / "chain")
+        if "shop" in parts:
+            shop(Workspace(given.workspace), Workspace(Path(name) / "workspace"))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from recsys.snapshot.aggregates import LogAggregates
 from recsys.snapshot.canaries import canaries, encoded_before
 from recsys.snapshot.encode import Encoded, EncodeOptions, encode_catalog
 from recsys.snapshot.fits.changes import Changes, Tables
-from recsys.snapshot.fits.fit import FITS, Fit, Fits
+from recsys.snapshot.fits.fit import FITS, NOTHING_CARRIED, Fit, Fits, RefitLimits
 from recsys.snapshot.fits.parts import FittedParts
 from recsys.snapshot.help_texts import HelpTexts
 from recsys.snapshot.reviews import read_reviews
@@ -108,7 +108,7 @@ class Build:
         now = log.end if len(log) else 0
         written = self.workspace.load_reviews(catalog, log.user_ids)
         words = None if written is None or not self.model.retrieval.reviews else ReviewWords.of(written)
-        parts = FittedParts(self._fits(catalog, log, words), lambda: self._before)
+        parts = FittedParts(self._fits(Tables(catalog, log, words), now), lambda: self._before)
         collaborative = parts.collaborative(log, now, self.model.retrieval, words)
         aggregates = LogAggregates.of(catalog, log, now, self.model.retrieval, collaborative, words)
         reviews, of_reviews = self._read(written, log)
@@ -137,13 +137,12 @@ class Build:
         summary = parts.fits.summary() if self.gated else ""
         return "\n".join((line, *([summary] if summary else ()), *read.notes, *notes, *of_reviews)), drift
 
-    def _fits(self, catalog: Catalog, log: Interactions, words: ReviewWords | None) -> Fits:
+    def _fits(self, after: Tables, until: int) -> Fits:
         """Decide which fitted parts of the bundle in use stay; of an ungated build only those that would be fitted on the same again."""
         before = Fit.stored(self.previous.manifest.about) if self.previous is not None and self._comparable else {}
-        after = Tables(catalog, log, words)
-        share = self.settings.refresh.refit_share if self.gated else 0.0
-        end = log.end if len(log) else 0
-        return Fits(before, lambda: Changes.between(self._before, after), share, end, len(log), len(catalog))
+        config = self.settings.refresh
+        limits = RefitLimits(config.refit_share, config.refit_items_share) if self.gated else NOTHING_CARRIED
+        return Fits(before, lambda: Changes.between(self._before, after), limits, until, len(after.log), len(after.catalog))
 
     @cached_property
     def _before(self) -> Snapshot:

@@ -27,7 +27,7 @@ def inputs(workspace: Workspace, settings: Settings) -> str:
     parts = [LAYOUT, *workspace.state(), model, _dumped(settings, "index", "search", "events"), settings.search.read_synonyms().rows]
     parts.append(repr(settings.reviews.read_aspects().aspects))
     parts += [of_json(dict(packaged())), settings.customers.models.model_dump(mode="json")]
-    parts.append(settings.refresh.refit_share)
+    parts += [settings.refresh.refit_share, settings.refresh.refit_items_share]
     parts.append([flow_examples(settings.assistant), settings.assistant.intents.model_dump(mode="json")])
     return of_json(parts)
 

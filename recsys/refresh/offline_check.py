@@ -112,9 +112,20 @@ class BundleUnderTest:
             out[np.flatnonzero(known)[user], place] = self.snapshot.catalog.ids[best[valid]]
         return out.tolist()
 
-    def collaborative(self, cut: int) -> Collaborative:
-        """Return the collaborative models of the log before a moment."""
-        return cached_collaborative(self.cache / "gates", self.before(cut), cut, self.model.retrieval, self.snapshot.review_words)
+    def collaborative(self, cut: int, share: float) -> Collaborative:
+        """Return the collaborative models of the log before a moment.
+
+        Those of a day before are carried over, if the cache has them and no more than a share of the events is later: a refresh on the next
+        day then fits none.
+        """
+        store, log, retrieval, words = self.cache / "gates", self.before(cut), self.model.retrieval, self.snapshot.review_words
+        for day in range(cut, 0, -DAY):
+            earlier = log if day == cut else self.before(day)
+            if len(log) - len(earlier) > share * len(earlier) or (log.ordinal and day < cut):
+                break
+            if found := _cached(store, collaborative_key(earlier, day, retrieval, words)):
+                return found if day == cut else found.carried_over(np.arange(log.n_items), log, cut)
+        return cached_collaborative(store, log, cut, retrieval, words)
 
     def collaborative_after(self, earlier: BundleUnderTest, cut: int, share: float) -> Collaborative:
         """Return the same; those of an earlier bundle are carried over if no more than a share of the events has changed."""
@@ -122,8 +133,8 @@ class BundleUnderTest:
             one, other = (Tables(of.snapshot.catalog, of.before(cut), of.snapshot.review_words) for of in (earlier, self))
             changes = Changes.between(one, other)
             if changes.events <= share * len(one.log):
-                return earlier.collaborative(cut).carried_over(changes.rows, other.log, cut)
-        return self.collaborative(cut)
+                return earlier.collaborative(cut, share).carried_over(changes.rows, other.log, cut)
+        return self.collaborative(cut, share)
 
 
 def _read(path: Path) -> dict[str, list[list[str | None]]]:
@@ -150,7 +161,7 @@ def ndcg_of_both(old: BundleUnderTest, new: BundleUnderTest, config: RefreshConf
     users = log.user_ids[ground_truth.users].tolist()
     place = {item: row for row, item in enumerate(old.ids)}
     scores = []
-    fits = ((old, lambda: old.collaborative(cut)), (new, lambda: new.collaborative_after(old, cut, config.refit_share)))
+    fits = ((old, lambda: old.collaborative(cut, config.refit_share)), (new, lambda: new.collaborative_after(old, cut, config.refit_share)))
     for bundle, fit in fits:
         lists = bundle.lists(users, cut, fit)
         # Items that only the new bundle has are misses.
@@ -169,13 +180,18 @@ def _equal(old: BundleUnderTest, new: BundleUnderTest, cut: int) -> bool:
     return np.array_equal(before.user_ids, after.user_ids) and log_digest(before) == log_digest(after)
 
 
+def _cached(store: Path, key: str) -> Collaborative | None:
+    bundle = find_bundle(store, key=key)
+    return None if bundle is None else Collaborative.from_files(Subfolder(bundle.files, "collaborative"))
+
+
 def cached_collaborative(
     store: Path, log: Interactions, now: int, retrieval: RetrievalConfig, words: ReviewWords | None = None
 ) -> Collaborative:
     """Return the collaborative models of a log at a moment, from the cache if it has them."""
     key = collaborative_key(log, now, retrieval, words)
-    if bundle := find_bundle(store, key=key):
-        return Collaborative.from_files(Subfolder(bundle.files, "collaborative"))
+    if found := _cached(store, key):
+        return found
     fitted = Collaborative.fit(log, now, retrieval, words)
     publish(store, in_folder("collaborative", fitted.to_files()), {"key": key}, CACHED)
     return fitted

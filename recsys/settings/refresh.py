@@ -24,7 +24,13 @@ class RefreshConfig(BaseModel):
     judged_users: int = Field(default=200, ge=0, description="how many users NDCG is measured on; 0 skips it")
     max_psi: float = Field(default=0.25, gt=0, description="population stability index of a feature above which drift is reported")
     refit_share: float = Field(
-        default=0.02, ge=0, le=1, description="share of the events or items that may change before models are fitted again; 0: none"
+        default=0.02,
+        ge=0,
+        le=1,
+        description="share of the events that may change before models are fitted again; 0 fits them after any change",
+    )
+    refit_items_share: float = Field(
+        default=0.05, ge=0, le=1, description="share of the items whose text may change before what is fitted on texts is fitted again"
     )
     verify_hours: float = Field(default=24.0, ge=0, description="hours after which a refresh reads the bundle in use again to check it")
     accept_changes: tuple[str, ...] = Field(

@@ -6,7 +6,7 @@ import logging
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +19,16 @@ FITS = "fits"  # of a bundle's manifest: each part's `Fit`
 State = Literal["kept", "carried over", "fitted"]
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+
+class RefitLimits(NamedTuple):
+    """Shares of the events, and of the items, that may have changed since a part was fitted; with 0 events it is always fitted."""
+
+    events: float
+    items: float
+
+
+NOTHING_CARRIED = RefitLimits(0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,15 @@ class Fit:
     @property
     def share(self) -> float:
         """Share of the events or of the items that have changed since the fit, whichever is larger; 0 where nothing has."""
-        return max(self.changed_events / max(self.events, 1), self.changed_items / max(self.items, 1))
+        return max(self._shares)
+
+    @property
+    def _shares(self) -> RefitLimits:
+        return RefitLimits(self.changed_events / max(self.events, 1), self.changed_items / max(self.items, 1))
+
+    def within(self, limits: RefitLimits) -> bool:
+        """Return whether no more has changed than may have."""
+        return all(share <= limit for share, limit in zip(self._shares, limits, strict=True))
 
     def after(self, changes: Changes, *, of_items: bool) -> Self:
         """Return the fit after further changes. Those that undo earlier ones are added as well, so the sums are bounds."""
@@ -90,7 +108,7 @@ class Fits:
     ----------
     before : the fits of the bundle in use.
     compare : what has changed since that bundle was built; asked for once, where a part may stay.
-    share : the share of the events, or of the items, that may have changed since a part was fitted.
+    limits : what may have changed since a part was fitted.
     until, events, items : of the new snapshot's log and catalogue.
     now : the fits of the new snapshot.
     states : what was done with each part.
@@ -98,7 +116,7 @@ class Fits:
 
     before: Mapping[str, Fit]
     compare: Callable[[], Changes]
-    share: float
+    limits: RefitLimits
     until: int
     events: int
     items: int
@@ -125,9 +143,9 @@ class Fits:
         if before is not None and before.settings == on.settings:
             if before.key == on.key and not before.changed_events and not before.changed_items:
                 return self._taken(part, before, "kept", keep)
-            if self.share > 0:
+            if self.limits.events > 0:
                 behind = before.after(self.changes, of_items=on.of_items)
-                if behind.share <= self.share:
+                if behind.within(self.limits):
                     return self._taken(part, behind, "carried over", lambda: carry_over(self.changes.rows))
         return self.fitted(part, on, fit)
 

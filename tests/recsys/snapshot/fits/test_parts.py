@@ -23,7 +23,7 @@ from recsys.artifacts.model import Model
 from recsys.snapshot.aggregates import LogAggregates
 from recsys.snapshot.encode import Encoded
 from recsys.snapshot.fits.changes import Changes, Tables
-from recsys.snapshot.fits.fit import Fit, Fits
+from recsys.snapshot.fits.fit import Fit, Fits, RefitLimits
 from recsys.snapshot.fits.parts import COLD_START, COLLABORATIVE, RELATED, FittedParts
 from recsys.snapshot.snapshot import Snapshot, assembled
 from tests.conftest import START, Shop
@@ -83,8 +83,10 @@ class Stand:
     def __init__(self, model: Model, index: IndexSettings) -> None:
         self.model, self.index = model, index
 
-    def take(self, frames: Frames, before: tuple[Snapshot, dict[str, Fit]] | None, share: float) -> tuple[Snapshot, Fits]:
-        """As a build does."""
+    def take(
+        self, frames: Frames, before: tuple[Snapshot, dict[str, Fit]] | None, share: float, of_items: float | None = None
+    ) -> tuple[Snapshot, Fits]:
+        """As a build does; a share of events and items may change, of the items another one if it is given."""
         catalog = Catalog.from_frame(frames[0])
         log, retrieval = Interactions.from_frame(frames[1], catalog), self.model.retrieval
         vectors = vectors_of(catalog)
@@ -94,7 +96,8 @@ class Stand:
             return Snapshot.from_files(before[0].to_files())
 
         stored = {} if before is None else before[1]
-        fits = Fits(stored, lambda: Changes.between(earlier(), Tables(catalog, log, None)), share, log.end, len(log), len(catalog))
+        limits = RefitLimits(share, share if of_items is None else of_items)
+        fits = Fits(stored, lambda: Changes.between(earlier(), Tables(catalog, log, None)), limits, log.end, len(log), len(catalog))
         parts = FittedParts(fits, earlier)
         collaborative = parts.collaborative(log, log.end, retrieval, None)
         aggregates = LogAggregates.of(catalog, log, log.end, retrieval, collaborative)
@@ -163,6 +166,15 @@ def test_changes_add_up_until_a_part_is_fitted_again(stand: Stand, frames: Frame
         states.append(fits.states[COLLABORATIVE])
     assert states == ["carried over", "carried over", "fitted", "carried over"]
     assert fits.now[COLLABORATIVE].changed_events == 1
+
+
+def test_texts_have_a_limit_of_their_own(stand: Stand, frames: Frames) -> None:
+    snapshot, fits = stand.take(frames, None, 0.0)
+    frames = edited(frames, "text", 1)
+    one = 1.5 / frames[0].height
+    for share, of_items, state in ((1e-6, one, "carried over"), (one, 1e-6, "fitted"), (0.0, one, "fitted")):
+        _, after = stand.take(frames, (snapshot, fits.now), share, of_items)
+        assert after.states == {COLLABORATIVE: "kept", COLD_START: state, RELATED: state}
 
 
 def test_new_items_and_users_work_with_models_that_know_neither(stand: Stand, frames: Frames) -> None:
