@@ -85,7 +85,7 @@ def count_clicks(log: Queries | None, words: LexicalIndex, *, debiased: bool = T
 
 
 CATEGORY_TEXTS = 20  # best texts of a category that speak for it
-NEAR = 0.4  # cosine above the usual, from which a text counts as near whatever else the catalogue has
+NEAR = 0.3  # cosine above the usual, from which a text counts as near whatever else the catalogue has
 
 
 @dataclass(frozen=True)
