@@ -53,10 +53,8 @@ BEHIND = 100.0  # log odds
 def with_search_features(candidates: Candidates, stats: ItemStats, prices: np.ndarray) -> Candidates:
     """Return the candidates with the features that `RISING` and `FEATURES` name, but for those of earlier stages."""
     rows = np.maximum(candidates.rows, 0)
-    relevance = candidates.features.get(RELEVANCE, np.ones(rows.shape, dtype=np.float32))  # of filters alone all are as relevant
-    best = np.max(np.where(candidates.valid, relevance, 0), axis=1, keepdims=True, initial=1e-6)
     columns = {
-        RELEVANCE_SHARE: relevance / best,
+        RELEVANCE_SHARE: _relevance(candidates) / _best_relevance(candidates),
         SALES: np.log1p(stats.columns[BUYERS_28][rows]),
         SALES_EVER: np.log1p(stats.columns[BUYERS_EVER][rows]),
         ITEM_PRICE: np.log1p(prices[rows]),
@@ -64,6 +62,16 @@ def with_search_features(candidates: Candidates, stats: ItemStats, prices: np.nd
     names = (LOG_CLICKS, PREFERENCE, LEXICAL_SCORE, DENSE_SCORE, PAIR_LOGIT)
     columns |= {name: np.full(rows.shape, np.nan) for name in names if name not in candidates.features}
     return replace(candidates, features=candidates.features | {name: column.astype(np.float32) for name, column in columns.items()})
+
+
+def _relevance(candidates: Candidates) -> np.ndarray:
+    """Return the relevance of candidates, float32 (b, k); of filters alone all are as relevant."""
+    return candidates.features.get(RELEVANCE, np.ones(candidates.rows.shape, dtype=np.float32))
+
+
+def _best_relevance(candidates: Candidates) -> np.ndarray:
+    """Return the best relevance of each query, above 0, float32 (b, 1)."""
+    return np.max(np.where(candidates.valid, _relevance(candidates), 0), axis=1, keepdims=True, initial=1e-6)
 
 
 @dataclass(frozen=True)
@@ -80,13 +88,14 @@ class SearchRanker:
     calibration: Calibration | None = None
 
     def rank(self, candidates: Candidates) -> Candidates:
-        """Return candidates that have their features, best first; scores are log odds, or the fixed mix."""
+        """Return candidates that have their features, best first; scores are log odds, or the fixed mix times the best relevance."""
         share = np.nan_to_num(candidates.features[RELEVANCE_SHARE])
         if self.booster is not None:
             odds = self.booster.log_odds(candidates)
             return candidates.ranked(np.where(share >= NEAR, odds, odds - BEHIND * (2 - share)))
         mixed = sum(weight * np.nan_to_num(candidates.features[name]) for name, weight in UNTRAINED.items())
-        return candidates.ranked(np.where(candidates.valid, mixed, -np.inf))
+        level = _best_relevance(candidates)  # keeps the order, and tells a query that something fits from one that nothing does
+        return candidates.ranked(np.where(candidates.valid, mixed * level, -np.inf))
 
     def probabilities(self, ranked: Candidates) -> np.ndarray | None:
         """Return the probability that whoever searches buys the candidate, float32 (b, k); None without a calibration.

@@ -85,6 +85,7 @@ def count_clicks(log: Queries | None, words: LexicalIndex, *, debiased: bool = T
 
 
 CATEGORY_TEXTS = 20  # best texts of a category that speak for it
+NEAR = 0.3  # cosine above the usual, from which a text counts as near whatever else the catalogue has
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ class TextSearch:
         Returns
         -------
         Candidates
-            Scores are relevance, 1 for a text that is best in everything.
+            Scores are relevance, comparable between queries: about 1 for a text that is best for every word and near in meaning.
         """
         permitted = self._items_of.texts_with(allowed) if len(self.text_of) else np.zeros(0, dtype=bool)
         lexical = [self.lexical.scores_and_best(wording.tokens) for wording in wordings]
@@ -155,6 +156,7 @@ class TextSearch:
         relevance = mixed[best, places]
         if self.config.category:
             relevance = relevance + self.config.category * self._of_category(texts, relevance)
+        relevance = _levelled(relevance, max(part[3] * wording.weight for part, wording in zip(parts, wordings, strict=True)))
         words, cosine = (np.stack([part[i] for part in parts])[best, places] for i in (1, 2))
         return self._items(texts, {RELEVANCE: relevance, LEXICAL_SCORE: words, DENSE_SCORE: cosine}, user, allowed)
 
@@ -181,17 +183,20 @@ class TextSearch:
 
     def _relevance(
         self, texts: np.ndarray, lexical: np.ndarray, full: float, vector: np.ndarray, foreign: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the relevance of texts (m,) to one wording, and its parts: BM25 as a share of the full score, and cosine."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+        """Return the relevance of texts (m,) to one wording, its parts, BM25 as a share of the full score and cosine, and its level.
+
+        Nearness is relative to the nearest text, which orders best. The level is the best relevance with nearness in units of `NEAR`.
+        """
         words, cosine = lexical[texts], self.vectors[texts] @ vector
-        nearness = cosine - self._usual(texts, vector)
-        nearness = nearness / max(float(nearness.max()), 1e-6)
+        above = cosine - self._usual(texts, vector)
+        nearness = above / max(float(above.max()), 1e-6)
         if words.max() <= 0:  # no text has one of the words: they say nothing
-            return nearness, words, cosine
+            return nearness, words, cosine, float(above.max()) / NEAR
         words = words / full
         share = self.config.lexical
         alone = np.where(foreign & (words <= 0), self.config.other_script, 1 - share)
-        return share * words + alone * nearness, words, cosine
+        return share * words + alone * nearness, words, cosine, float((share * words + alone * above / NEAR).max())
 
     def _of_category(self, texts: np.ndarray, relevance: np.ndarray) -> np.ndarray:
         """Return the relevance of each text's category, 0 to 1: the mean of its best texts, those beyond the list counted as 0."""
@@ -218,6 +223,12 @@ class TextSearch:
         rows, owner = items[order][None], owner[order]
         features = {name: values[owner][None].astype(np.float32) for name, values in scores.items()}
         return Candidates(user, rows, features[RELEVANCE], features)
+
+
+def _levelled(relevance: np.ndarray, level: float) -> np.ndarray:
+    """Return relevance (m,) in the same order, with the best at a level above 0."""
+    best = float(relevance.max())
+    return relevance * (max(level, 1e-6) / best) if best > 0 else relevance
 
 
 def _best(scores: np.ndarray, k: int) -> np.ndarray:

@@ -106,6 +106,15 @@ def test_padding_stays_last_and_an_untrained_ranker_goes_by_relevance(ranker: Se
         assert (np.diff(shares, axis=1) <= 0).all()
 
 
+def test_scores_of_an_untrained_ranker_are_comparable_between_queries_and_order_the_same() -> None:
+    candidates, _ = made_up(8)
+    relevance = np.linspace(0.2, 1.5, B, dtype=np.float32)[:, None] * candidates.features[RELEVANCE_SHARE]
+    with_relevance = replace(candidates, features=candidates.features | {RELEVANCE: relevance})
+    alone, levelled = SearchRanker().rank(candidates), SearchRanker().rank(with_relevance)
+    assert np.array_equal(alone.rows, levelled.rows)
+    np.testing.assert_allclose(levelled.scores, alone.scores * relevance.max(axis=1, keepdims=True), rtol=1e-5)
+
+
 def test_it_comes_back_from_its_files(ranker: SearchRanker) -> None:
     candidates, _ = made_up(9)
     for one in (ranker, SearchRanker()):

@@ -14,7 +14,7 @@ from retrieval.candidates import Candidates, joined
 from retrieval.index import ItemIndex
 from retrieval.index_config import IndexConfig
 from retrieval.lexical.index import LexicalConfig, LexicalIndex
-from retrieval.text_search import TextSearch, TextSearchConfig, Wording, query_key
+from retrieval.text_search import NEAR, TextSearch, TextSearchConfig, Wording, query_key
 
 TITLES = ["green tea", "tea", "rye bread", "bread", "napkin"]
 CATEGORIES = np.array([0, 0, 1, 1, -1], dtype=np.int32)
@@ -56,8 +56,9 @@ def test_relevance_is_the_mix_of_bm25_as_a_share_and_of_cosine_above_the_usual(s
     scores = search.lexical.scores(search.lexical.analyzer.tokens("green tea"))
     full = sum(search.lexical.scores([token]).max() for token in search.lexical.analyzer.tokens("green tea"))
     cosine, usual = VECTORS @ QUERY[0], VECTORS.mean(axis=0) @ QUERY[0]
-    nearness = (cosine - usual) / (cosine.max() - usual)
-    expected = share * scores / full + (1 - share) * nearness
+    above = cosine - usual
+    expected = share * scores / full + (1 - share) * above / above.max()
+    expected *= (share * scores / full + (1 - share) * above / NEAR).max() / expected.max()
     for row, value in relevance_of(found).items():
         assert value == pytest.approx(expected[TEXT_OF[row]], abs=1e-5)
     texts = TEXT_OF[found.rows[0]]
@@ -66,10 +67,19 @@ def test_relevance_is_the_mix_of_bm25_as_a_share_and_of_cosine_above_the_usual(s
     assert (np.diff(found.scores[0]) <= 0).all()
 
 
-def test_the_best_text_of_all_tokens_and_nearest_has_relevance_1():
-    found = find(search_over(), "napkin", axis(4)[None])
+@pytest.mark.parametrize("share", [0.0, 0.4, 0.9])
+def test_relevance_tells_a_query_that_something_fits_from_one_that_nothing_does(share):
+    search = search_over(lexical=share)
+    found = find(search, "napkin", axis(4)[None])
     assert found.rows[0, 0] == 4
-    assert found.scores[0, 0] == pytest.approx(1)
+    usual = VECTORS.mean(axis=0) @ axis(4)
+    assert found.scores[0, 0] == pytest.approx(share + (1 - share) * (1 - usual) / NEAR)
+    far = np.array([0, 0, 0, 0, 0.3, np.sqrt(1 - 0.09)], dtype=np.float32)  # the same order of texts, all of them far
+    less = find(search, "napkin", far[None])
+    assert less.rows[0, 0] == 4
+    assert less.scores[0, 0] < found.scores[0, 0] - 0.1
+    of_two = find(search_over(lexical=1.0), "napkin holder", far[None])
+    assert of_two.scores[0, 0] == pytest.approx(0.5), "half of the words"
 
 
 def test_words_that_no_text_has_lower_the_share_of_those_that_are_found():
@@ -79,7 +89,7 @@ def test_words_that_no_text_has_lower_the_share_of_those_that_are_found():
     none = find(search, "zzz")
     assert np.isfinite(none.scores).all()
     assert not none.features[LEXICAL_SCORE].any(), "words say nothing, and the cosine has the whole weight"
-    assert none.scores[0, 0] == pytest.approx(1)
+    assert none.scores[0, 0] == pytest.approx((none.features[DENSE_SCORE].max() - VECTORS.mean(axis=0) @ QUERY[0]) / NEAR)
 
 
 def test_the_wording_that_fits_best_counts_by_its_weight():
@@ -87,20 +97,25 @@ def test_the_wording_that_fits_best_counts_by_its_weight():
     vectors = np.stack([axis(4), axis(2, 3)])
     tokens = [tuple(search.lexical.analyzer.tokens(text)) for text in ("napkin", "rye bread")]
     both = [Wording("napkin", tokens[0]), Wording("rye bread", tokens[1], 0.5)]
-    relevance = relevance_of(search.retrieve(both, vectors, NOBODY, ALL))
-    assert relevance[4] == pytest.approx(1)
+    relevance, bread = (relevance_of(search.retrieve(both[place:], vectors[place:], NOBODY, ALL)) for place in (0, 1))
+    alone = relevance_of(find(search, "rye bread", axis(2, 3)[None]))
+    assert max(relevance, key=relevance.__getitem__) == 4
     for row in (2, 3):
-        assert relevance[row] == pytest.approx(0.5 * relevance_of(find(search, "rye bread", axis(2, 3)[None]))[row])
+        assert bread[row] == pytest.approx(0.5 * alone[row])
+    assert relevance[3] / relevance[2] == pytest.approx(alone[3] / alone[2])
 
 
-def test_a_category_whose_texts_fit_lifts_them_and_a_text_without_one_gets_nothing():
-    plain, lifted = relevance_of(find(search_over(), "tea bread")), relevance_of(find(search_over(category=0.3), "tea bread"))
-    gained = {row: lifted[row] - plain[row] for row in lifted}
-    assert gained[4] == pytest.approx(0, abs=1e-6)
-    assert max(gained.values()) == pytest.approx(0.3, abs=1e-5)
-    one = find(search_over(category=0.3), "green tea", axis(0, 1)[None])
-    bread, tea = (relevance_of(one)[row] - relevance_of(find(search_over(), "green tea", axis(0, 1)[None]))[row] for row in (3, 1))
-    assert tea > bread
+@pytest.mark.parametrize(("text", "vector"), [("tea bread", QUERY), ("green tea", axis(0, 1)[None])])
+def test_a_category_whose_texts_fit_lifts_them_against_a_text_without_one(text, vector):
+    plain, lifted = (relevance_of(find(search_over(category=weight), text, vector)) for weight in (0.0, 0.3))
+    assert max(lifted.values()) == pytest.approx(max(plain.values())), "the category orders, and does not say how well the best fits"
+    level = plain[4] / lifted[4]  # item 4 has no category
+    gained = {row: lifted[row] * level - plain[row] for row in lifted}
+    assert gained[1] == pytest.approx(gained[0], abs=1e-5)
+    assert gained[3] == pytest.approx(gained[2], abs=1e-5)
+    assert max(gained.values()) > 0.1
+    if text == "green tea":
+        assert gained[1] > gained[3] + 0.1
 
 
 def test_of_one_text_the_best_sellers_are_kept_and_what_the_user_bought():

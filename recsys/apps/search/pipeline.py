@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 BATCH = 32  # queries that are ranked at once
 NO_VECTORS = np.zeros((0, 0), dtype=np.float32)
-ITSELF = 3.0  # relevance of an item that was asked for by its id: above all others
+ITSELF = 3.0  # least relevance of an item that was asked for by its id, and how many times that of others
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class SearchGroup:
             return found
         others = found.rows[0] != row
         features = {name: np.concatenate([[np.nan], values[0, others]])[None].astype(np.float32) for name, values in found.features.items()}
-        features[RELEVANCE][0, 0] = ITSELF
+        features[RELEVANCE][0, 0] = ITSELF * max(1.0, float(features[RELEVANCE][0, 1:].max(initial=0)))
         rows = np.concatenate([[row], found.rows[0, others]])[None]
         return Candidates(user, rows, features[RELEVANCE], features)
 
