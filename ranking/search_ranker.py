@@ -53,7 +53,7 @@ BEHIND = 100.0  # log odds
 def with_search_features(candidates: Candidates, stats: ItemStats, prices: np.ndarray) -> Candidates:
     """Return the candidates with the features that `RISING` and `FEATURES` name, but for those of earlier stages."""
     rows = np.maximum(candidates.rows, 0)
-    relevance = candidates.features.get(RELEVANCE, np.ones(rows.shape, dtype=np.float32))  # of filters alone all are as relevant
+    relevance = candidates.features.get(RELEVANCE, np.zeros(rows.shape, dtype=np.float32))  # lists without candidates have none
     best = np.max(np.where(candidates.valid, relevance, 0), axis=1, keepdims=True, initial=1e-6)
     columns = {
         RELEVANCE_SHARE: relevance / best,

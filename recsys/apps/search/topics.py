@@ -15,7 +15,8 @@ import polars as pl
 from eval.metrics.search_topics import TOPIC, FailedSearches, by_topic
 from features.errors import DataError
 from features.names import ASPECT, CATEGORY, LEXICAL_SCORE, QUERY, RELEVANCE
-from recsys.apps.search.pipeline import BATCH, ITSELF, SearchGroup
+from recsys.apps.search.pipeline import BATCH, SearchGroup
+from recsys.apps.search.present import ITSELF
 from recsys.apps.search.request import MAX_LENGTH, SearchOptions
 
 if TYPE_CHECKING:

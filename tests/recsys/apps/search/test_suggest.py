@@ -35,12 +35,12 @@ def suggester() -> Suggester:
 
 def test_names_that_begin_so_come_by_what_their_items_sell(suggester: Suggester) -> None:
     assert suggester.suggest("gree", 9) == [
-        Suggestion("Greek yoghurt", "item"),
-        Suggestion("Green tea", "item"),
+        Suggestion("Greek yoghurt", "item", "c"),
+        Suggestion("Green tea", "item", "b"),
         Suggestion("Green teas", "category"),
         Suggestion("Greenfield", "brand"),
     ]
-    assert suggester.suggest("gree", 1) == [Suggestion("Greek yoghurt", "item")]
+    assert suggester.suggest("gree", 1) == [Suggestion("Greek yoghurt", "item", "c")]
 
 
 @pytest.mark.parametrize(
