@@ -15,7 +15,7 @@ from features.text.languages.scripts import scripts_beside_each_other
 from recsys.apps.search.suggest import Suggester
 from retrieval.lexical.catalogue_words import item_barcodes
 from retrieval.lexical.spelling import whole_words
-from retrieval.lexical.synonyms.thesaurus import Thesaurus
+from retrieval.lexical.synonyms.thesaurus import Thesaurus, languages_of
 from retrieval.text_search import TextSearch
 
 if TYPE_CHECKING:
@@ -88,6 +88,11 @@ class SearchComponents:
         """Words that mean the same in a shop."""
         synonyms = self.recommender.snapshot.synonyms
         return Thesaurus.packaged().extended(synonyms) if synonyms else Thesaurus.packaged()
+
+    @cached_property
+    def languages(self) -> tuple[str, ...]:
+        """Languages that the catalogue is in; none if it has too few words to tell."""
+        return languages_of(self.words.spelling.knows)
 
     @cached_property
     def suggester(self) -> Suggester:

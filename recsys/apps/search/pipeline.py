@@ -114,7 +114,7 @@ class SearchGroup:
             mask &= search.words.items_of_brand(snapshot.catalog.frame["brand"], options.brand)
         if options.praised:
             mask &= search.praised.items(options.praised, len(snapshot.catalog))
-        readings = [Reading.of(text, search.words, search.thesaurus, options) for text, _ in queries]
+        readings = [Reading.of(text, search.words, search.thesaurus, options, search.languages) for text, _ in queries]
         return cls(search, options, queries, readings, histories, histories.permitted(mask) if histories.disliked is not None else mask)
 
     @property

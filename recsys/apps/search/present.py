@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.names import DENSE_SCORE, LEXICAL_SCORE, LOG_CLICKS, PAIR_LOGIT, PREFERENCE, RELEVANCE
+from features.names import CATEGORY, DENSE_SCORE, LEXICAL_SCORE, LOG_CLICKS, PAIR_LOGIT, PREFERENCE, RELEVANCE
 from features.text.plain import agree
-from ranking.reasons import GROUPS
 from recsys.apps.search.answers import AppliedFilter, Hit, SearchAnswer
 from recsys.apps.search.facets import facets_of
 from retrieval.lexical.analyzer import fold
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ranking.merchandising.arrange import Arrangement
-    from ranking.reasons import Reason
     from recsys.apps.search.components import SearchComponents
     from recsys.apps.search.reading import Reading
     from recsys.apps.search.request import SearchOptions
@@ -76,14 +74,14 @@ def present(
     """
     recommender = search.recommender
     shown, rules = arranged
-    reasons, chances = recommender.reasons.explain(shown, _strength(asked, shown)), search.ranker.probabilities(shown)
+    repeats, chances = recommender.reasons.repeats(shown), search.ranker.probabilities(shown)
     answers = []
     for b, one in enumerate(asked):
         rows = shown.rows[b][shown.rows[b] >= 0]
         hits = []
+        found = _why(search, one, shown, b)
         for place, facts in enumerate(recommender.facts(rows)):
-            itself = RELEVANCE in shown.features and shown.features[RELEVANCE][b, place] == ITSELF
-            why = _reason(search, one, int(rows[place]), reasons[b][place], itself=itself)
+            why = "; ".join(text for text in (repeats[b][place], found[place]) if text)
             parts = _contributions(shown, b, place) if options.explain else ()
             hits.append(Hit(place + 1, *facts, float(shown.scores[b, place]), _chance(chances, b, place), why, parts, rules[b][place]))
         answers.append(_answer(search, options, one, tuple(hits), (best, b)))
@@ -104,27 +102,26 @@ def _answer(
         corrections=tuple((one.typed, one.read) for one in reading.query.corrections),
         did_you_mean=_other_spelling(search, options, asked.query),
         filters=tuple(AppliedFilter(one.key, label(one), one.words, one in asked.relaxed) for one in reading.filters),
-        facets=facets_of(recommender.snapshot, search.praised, best.rows[b][best.valid[b] & fits(best, b)]),
+        facets=facets_of(recommender.snapshot, recommender.reasons.shelves, search.praised, best.rows[b][best.valid[b] & fits(best, b)]),
         fallback=_fallback(best, b, asked),
         notes=(*reading.query.notes, *_missing(best, b, asked)),
     )
 
 
-def _strength(asked: Sequence[Asked], shown: Candidates) -> np.ndarray:
-    """Return how much each group of `GROUPS` speaks for a hit: that the user bought it, and where no word does, that others did."""
-    strength = np.zeros((len(GROUPS), *shown.rows.shape), dtype=np.float32)
-    strength[list(GROUPS).index("repeat")] = 1
-    strength[list(GROUPS).index("popular"), [one.popular for one in asked]] = 0.5
-    return strength
-
-
-def _reason(search: SearchComponents, asked: Asked, row: int, reason: Reason, *, itself: bool) -> str:
-    """Say that the user bought the item, and which of its words the query has, or that the query is its id."""
-    own = reason.text if row in reason.named or asked.popular else ""
+def _why(search: SearchComponents, asked: Asked, shown: Candidates, b: int) -> list[str]:
+    """Say of each item of a list which of its words the query has, that the query is its id, or how it sells where no word says more."""
+    recommender, rows = search.recommender, shown.rows[b][shown.rows[b] >= 0]
     if asked.popular:
-        return own
-    matched = f"its id is {search.recommender.snapshot.catalog.ids[row]}" if itself else _matched(search, asked.reading, row)
-    return "; ".join(part for part in (own, matched) if part)
+        buyers = recommender.reasons.buyers
+        return [buyers.popular(row) or buyers.sales(row) for row in rows.tolist()]
+    frame = recommender.snapshot.catalog.frame
+    texts = zip(*(frame[name][rows].to_list() for name in ("title", CATEGORY, "brand", "attributes")), strict=True)
+    tokens = frozenset(token for wording in asked.reading.wordings for token in wording.tokens)
+    found = [_matched(search, tokens, row, *fields) for row, fields in zip(rows.tolist(), texts, strict=True)]
+    if RELEVANCE in shown.features:
+        for place in np.flatnonzero(shown.features[RELEVANCE][b] == ITSELF):
+            found[place] = f"its id is {recommender.snapshot.catalog.ids[rows[place]]}"
+    return found
 
 
 def _contributions(shown: Candidates, b: int, place: int) -> tuple[tuple[str, float], ...]:
@@ -198,27 +195,29 @@ def _read(word: str, analyzer: Analyzer) -> tuple[tuple[str, ...], str]:
     return tuple(analyzer.stem(part) for part in analyzer.index_words(word)), fold(word).strip(".,:;()[]\"'")
 
 
-def _matched(search: SearchComponents, reading: Reading, row: int) -> str:
+@lru_cache(maxsize=1 << 13)
+def _read_all(text: str, analyzer: Analyzer) -> tuple[tuple[tuple[str, ...], str], ...]:
+    """Return the words of a text, each as `_read` has it."""
+    return tuple(_read(word, analyzer) for word in shown_words(text))
+
+
+def _matched(search: SearchComponents, tokens: frozenset[str], row: int, title: str, category: str | None, *others: str | None) -> str:
     """Say which words of the item the query has, and which of the others its reviews praise it with; else its category."""
-    words = search.words
-    frame = search.recommender.snapshot.catalog.frame
-    title, category, brand, attributes = (frame[name][row] for name in ("title", "category", "brand", "attributes"))
     said: set[str] = set()
-    tokens = {token for wording in reading.wordings for token in wording.tokens}
     found: dict[str, None] = {}
-    for text in (title, (category or "").rsplit("|", 1)[-1], brand or "", attributes or ""):
-        for word in shown_words(text):
-            held, name = _read(word, words.index.analyzer)
+    shelf = (category or "").rsplit("|", 1)[-1]
+    for text in (title, shelf, *others):
+        for held, name in _read_all(text or "", search.words.index.analyzer):
             if not tokens.isdisjoint(held):
                 found[name if held[0] in tokens else name.split()[0]] = None  # of a quantity in another unit, the number
                 said.update(held)
     parts = (f"matches: {' '.join(found)}" if found else "", _praise(search, tokens - said, row))
     if any(parts):
         return "; ".join(filter(None, parts))
-    return f"near in meaning: {category.rsplit('|', 1)[-1]}" if category else "near in meaning"
+    return f"near in meaning: {shelf}" if shelf else "near in meaning"
 
 
-def _praise(search: SearchComponents, tokens: set[str], row: int) -> str:
+def _praise(search: SearchComponents, tokens: frozenset[str], row: int) -> str:
     """Say which words of the query reviews praise the item with, where the index reads them: its own, or those of items of its text."""
     snapshot = search.recommender.snapshot
     if not tokens or not len(snapshot.reviews) or REVIEWS not in search.words.index.config.weights:

@@ -9,6 +9,8 @@ from retrieval.lexical.query import SPELLING, SearchQuery, read_query
 from retrieval.text_search import Wording
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from recsys.apps.search.request import SearchOptions
     from retrieval.lexical.catalogue_words import CatalogueWords
     from retrieval.lexical.query import QueryFilter
@@ -40,13 +42,15 @@ class Reading:
     held: bool = True
 
     @classmethod
-    def of(cls, text: str, words: CatalogueWords, thesaurus: Thesaurus, options: SearchOptions) -> Reading:
-        """Read a query; any text can be read."""
+    def of(
+        cls, text: str, words: CatalogueWords, thesaurus: Thesaurus, options: SearchOptions, languages: Sequence[str] | None = None
+    ) -> Reading:
+        """Read a query; any text can be read. languages: of the catalogue, where they are known."""
         ignore = (*options.ignore, *((SPELLING,) if options.verbatim else ()))
         query = read_query(text, words, ignore, thesaurus.single_words)
         if not query.tokens:
             return cls(query, ())
-        read = thesaurus.read(query.cleaned, words.spelling.knows)
+        read = thesaurus.read(query.cleaned, words.spelling.knows, languages)
         variants = read.variants or ()
         wordings, served, held = [], False, False
         for place, variant in enumerate(variants):
