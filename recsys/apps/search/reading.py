@@ -9,7 +9,6 @@ from retrieval.lexical.query import SPELLING, SearchQuery, read_query
 from retrieval.text_search import Wording
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
 
     from recsys.apps.search.request import SearchOptions
     from retrieval.lexical.catalogue_words import CatalogueWords
@@ -43,7 +42,7 @@ class Reading:
 
     @classmethod
     def of(
-        cls, text: str, words: CatalogueWords, thesaurus: Thesaurus, options: SearchOptions, languages: Sequence[str] | None = None
+        cls, text: str, words: CatalogueWords, thesaurus: Thesaurus, options: SearchOptions, languages: tuple[str, ...] | None = None
     ) -> Reading:
         """Read a query; any text can be read. languages: of the catalogue, where they are known."""
         ignore = (*options.ignore, *((SPELLING,) if options.verbatim else ()))

@@ -89,7 +89,7 @@ class Thesaurus:
         """Words, folded, that alone name something in any language of the thesaurus."""
         return frozenset(key[0] for phrases in self.phrases.by_key.values() for key in phrases if len(key) == 1)
 
-    def read(self, text: str, knows: Callable[[str], bool], spoken: Sequence[str] | None = None) -> Rewording:
+    def read(self, text: str, knows: Callable[[str], bool], spoken: tuple[str, ...] | None = None) -> Rewording:
         """Read a query in the words of a catalogue.
 
         Parameters
@@ -98,7 +98,7 @@ class Thesaurus:
             Only its first 500 characters are reworded.
         knows : callable
             Says whether the catalogue has a folded word in any of its forms, see `SpellChecker.knows`.
-        spoken : sequence of str, optional
+        spoken : tuple of str, optional
             The catalogue's languages, from `languages_of`, for who reads many queries.
         """
         knows = cache(knows)
