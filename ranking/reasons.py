@@ -97,6 +97,10 @@ class Reasons:
     buyers: RecentBuyers
     praise: Mapping[int, str] = field(default_factory=dict)
 
+    def sentences(self, candidates: Candidates, strength: np.ndarray) -> list[list[str]]:
+        """Return the texts of `explain`."""
+        return [[reason.text for reason in line] for line in self.explain(candidates, strength)]
+
     def explain(self, candidates: Candidates, strength: np.ndarray) -> list[list[Reason]]:
         """Return one reason for each candidate of each user.
 

@@ -22,12 +22,6 @@ from retrieval.candidates import Candidates
 from retrieval.collaborative.ease import EASE, EASEConfig
 
 NOW = datetime(2024, 5, 1)
-
-
-def sentences_of(reasons: Reasons, candidates: Candidates, strength: np.ndarray) -> list[list[str]]:
-    return [[reason.text for reason in line] for line in reasons.explain(candidates, strength)]
-
-
 ITEMS = {
     "bread": ("rye bread", "bakery", "nord"),
     "cake": ("apple cake", "bakery", None),
@@ -92,7 +86,7 @@ class Shop:
         strength = {group: 1.0 / (1 + place) for place, group in enumerate(strongest)}
         names = {group: names[0] + ("count" if names[0].endswith("_") else "") for group, names in GROUPS.items()}
         contributions = {name: np.full((1, 1), strength.get(group, -1.0), np.float32) for group, name in names.items()}
-        return sentences_of(self.reasons, candidates, grouped(contributions))[0][0]
+        return self.reasons.sentences(candidates, grouped(contributions))[0][0]
 
 
 def grouped(contributions: dict[str, np.ndarray]) -> np.ndarray:
@@ -146,7 +140,7 @@ def test_counts_are_of_all_purchases_however_many_events_came_between(small, oth
     log = Interactions.from_frame(pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "event"], orient="row"), small.catalog)
     histories = Histories.of_users(log, log.user_rows(["rex"]), small.now)
     candidates = with_features(Candidates(histories, small.catalog.rows(["tea"])[None], np.zeros((1, 1), np.float32)), small.stats)
-    assert sentences_of(small.reasons, candidates, grouped({"own_count": np.ones((1, 1), np.float32)})) == [[sentence]]
+    assert small.reasons.sentences(candidates, grouped({"own_count": np.ones((1, 1), np.float32)})) == [[sentence]]
 
 
 UNTRUE = [
@@ -207,7 +201,7 @@ def test_the_other_thing_is_another_and_was_bought(small, group, words):
 def test_a_brand_that_nearly_everything_has_says_nothing(small):
     national = Catalog(small.catalog.frame.with_columns(brand=pl.lit("National")))
     candidates = small.candidates(["ann"], ["milk"])
-    sentences = sentences_of(replace(small.reasons, catalog=national), candidates, grouped({"brand_count": np.ones((1, 1), np.float32)}))
+    sentences = replace(small.reasons, catalog=national).sentences(candidates, grouped({"brand_count": np.ones((1, 1), np.float32)}))
     assert sentences == [["2 buyers in the last 28 days"]]
 
 
@@ -229,7 +223,7 @@ def test_an_arrival_is_said_to_be_new(small):
     """Whatever else moved its score."""
     candidates = small.candidates(["dan"], ["milk", "soap"])
     arrival = replace(candidates, features=candidates.features | {"arrival": np.array([[0.9, np.nan]], np.float32)})
-    sentences = sentences_of(small.reasons, arrival, grouped({"tower": np.ones((1, 2), np.float32)}))
+    sentences = small.reasons.sentences(arrival, grouped({"tower": np.ones((1, 2), np.float32)}))
     assert sentences == [["new here, close to green tea that you bought", "close to rye bread that you bought"]]
 
 
@@ -242,13 +236,13 @@ def test_features_of_one_group_are_taken_together(small):
     """Two half-strong features of the item's past beat one that is stronger than either."""
     candidates = small.candidates(["ann"], ["tea"])
     strong = {name: np.full((1, 1), value) for name, value in (("own_last", 0.6), ("own_gap", 0.6), ("tower", 1.0))}
-    sentences = sentences_of(small.reasons, candidates, grouped(strong))
+    sentences = small.reasons.sentences(candidates, grouped(strong))
     assert sentences == [["bought 4 times, about every 12 days, last 13 days ago"]]
 
 
 def test_without_a_model_any_true_sentence_is_given(small):
     nothing = np.zeros((len(GROUPS), 1, 1), np.float32)
-    assert sentences_of(small.reasons, small.candidates(["ann"], ["tea"]), nothing) == [
+    assert small.reasons.sentences(small.candidates(["ann"], ["tea"]), nothing) == [
         ["bought 4 times, about every 12 days, last 13 days ago"]
     ]
 
@@ -256,7 +250,7 @@ def test_without_a_model_any_true_sentence_is_given(small):
 def test_padding_has_no_reason_and_each_user_has_reasons_from_their_purchases(small):
     candidates = small.candidates(["ann", "cid"], ["tea", "bread"]).take(np.array([[0, 1, -1], [1, -1, -1]]))
     strong = {"own_count": np.ones((2, 3), np.float32)}
-    sentences = sentences_of(small.reasons, candidates, grouped(strong))
+    sentences = small.reasons.sentences(candidates, grouped(strong))
     assert sentences[0] == ["bought 4 times, about every 12 days, last 13 days ago", "3 buyers in the last 28 days", ""]
     assert sentences[1] == ["bought 2 times, about every 1 day, last 4 days ago", "", ""]
 
@@ -266,7 +260,7 @@ def test_a_basket_of_this_moment_was_bought_just_now(small):
     rows = small.catalog.rows(["milk", "bread"])[None]
     candidates = Candidates(Histories.of_baskets([small.catalog.rows(["tea"]).tolist()], small.now), rows, np.zeros((1, 2), np.float32))
     strong = {"tower": np.ones((1, 2), np.float32)}
-    sentences = sentences_of(small.reasons, with_features(candidates, small.stats), grouped(strong))
+    sentences = small.reasons.sentences(with_features(candidates, small.stats), grouped(strong))
     assert sentences == [["close to green tea that you bought", "close to green tea that you bought"]]
 
 
@@ -294,7 +288,7 @@ def test_a_basket_after_an_order_alone_is_of_this_moment() -> None:
     known = Histories.of_users(shop.log, shop.log.user_rows(["ann"]), shop.now).then(basket)
     rows = shop.catalog.rows(["tea", "milk"])[None]
     candidates = with_features(Candidates(known, rows, np.zeros(rows.shape, np.float32)), shop.stats)
-    sentences = sentences_of(shop.reasons, candidates, grouped({"own_count": np.ones((1, 2), np.float32)}))
+    sentences = shop.reasons.sentences(candidates, grouped({"own_count": np.ones((1, 2), np.float32)}))
     assert sentences == [["bought 5 times, last just now", "bought once"]]
 
 
@@ -305,7 +299,7 @@ def test_what_reviews_praise_is_told_where_nothing_of_the_user_explains_the_item
     rows = small.catalog.rows([min(set(ITEMS) - BOUGHT["ann"]), min(BOUGHT["ann"])])[None]
     candidates = with_features(Candidates(histories, rows, np.zeros((1, 2), np.float32)), small.stats)
     strong = grouped({"own_count": np.ones((1, 2), np.float32)})
-    told, before = sentences_of(reasons, candidates, strong)[0], sentences_of(small.reasons, candidates, strong)[0]
+    told, before = reasons.sentences(candidates, strong)[0], small.reasons.sentences(candidates, strong)[0]
     assert told[0] == said
     assert before[0] != said
     assert told[1] == before[1], "ann bought it herself"
@@ -314,7 +308,7 @@ def test_what_reviews_praise_is_told_where_nothing_of_the_user_explains_the_item
 def test_repeats_are_what_the_user_bought_and_likes(small):
     """The same sentences as with reasons of all kinds, and nothing of other items."""
     candidates = small.candidates(["ann", "bob"], ["tea", "milk", "cake", "soap"])
-    told = sentences_of(small.reasons, candidates, grouped({"own_count": np.ones((2, 4), np.float32)}))
+    told = small.reasons.sentences(candidates, grouped({"own_count": np.ones((2, 4), np.float32)}))
     said = small.reasons.repeats(candidates)
     assert said[0][:2] == told[0][:2]
     assert said[0][2:] == ["", ""]
