@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
+from features.behavior.own_purchases import OwnPurchases
 from features.data.split import LABEL_EVENTS
 from features.names import (
     ALS_SCORE,
@@ -117,16 +118,23 @@ class Reasons:
         partners = self._partners(users, rows)
         out = []
         for b in range(len(rows)):
-            purchases = slice(users.offsets[b], users.offsets[b + 1])
-            reasons = []
+            bought, reasons = OwnPurchases.by(users, b), []
             for k in range(rows.shape[1]):
-                bought = Purchases(users.item[purchases], users.age[purchases], users.days[purchases])
                 facts = Facts(self, candidates, (b, k), bought, int(partners[b, k]))
                 added = strength[:, b, k]
                 # All strengths are 0 if nothing was ranked: then any true sentence will do.
                 order = [groups[i] for i in np.argsort(-added, kind="stable") if added[i] > 0 or not added.any()]
                 reasons.append(facts.first_true(order) if rows[b, k] >= 0 else Reason(""))
             out.append(reasons)
+        return out
+
+    def repeats(self, candidates: Candidates) -> list[list[str]]:
+        """Return how often and when each user bought each candidate; an empty text where the user did not, or dislikes it."""
+        users, out = _liked(candidates.users), []
+        for b, rows in enumerate(candidates.rows):
+            bought = OwnPurchases.by(users, b)
+            own = zip(rows.tolist(), np.isin(rows, bought.items).tolist(), strict=True)
+            out.append([bought.sentence(row, self.log.clock) if mine else "" for row, mine in own])
         return out
 
     def _partners(self, users: Histories, rows: np.ndarray) -> np.ndarray:
@@ -183,28 +191,6 @@ def _liked(users: Histories) -> Histories:
 
 
 @dataclass(frozen=True)
-class Purchases:
-    """The purchases of one user.
-
-    Attributes
-    ----------
-    items : rows, int (n,).
-    ages : in days, or steps where the log is in step time, float (n,); they tell one time from another.
-    days : real age in days, float (n,); nan where the log has no calendar.
-    """
-
-    items: np.ndarray
-    ages: np.ndarray
-    days: np.ndarray
-
-    def of(self, row: int) -> tuple[int, np.ndarray]:
-        """Return at how many times an item was bought, and the distinct ages in days that are known, newest first."""
-        mine = self.items == row
-        days = np.unique(self.days[mine])
-        return len(np.unique(self.ages[mine])), days[~np.isnan(days)]
-
-
-@dataclass(frozen=True)
 class Facts:
     """Facts about one candidate.
 
@@ -218,7 +204,7 @@ class Facts:
     reasons: Reasons
     candidates: Candidates
     at: tuple[int, int]
-    bought: Purchases
+    bought: OwnPurchases
     partner: int
 
     def first_true(self, groups: list[str]) -> Reason:
@@ -245,21 +231,8 @@ class Facts:
         return self.reasons.catalog.frame["title"][row]
 
     def _repeat(self) -> Reason | None:
-        times, days = self.bought.of(self._row)
-        if not times:
-            return None
-        last = f", {'last ' * (times > 1)}{self._ago(float(days[0]))}" if len(days) else ""
-        if times < 2:
-            return Reason(f"bought once{last}", (self._row,))
-        gap = float(days[-1] - days[0]) / (times - 1) if len(days) == times else 0.0
-        every = f", about every {max(gap, 1):.0f} day{'s' * (round(max(gap, 1)) != 1)}" if gap >= 0.5 else ""
-        return Reason(f"bought {times} times{every}{last}", (self._row,))
-
-    def _ago(self, days: float) -> str:
-        if days >= 1:
-            return f"{days:.0f} day{'s' * (round(days) != 1)} ago"
-        clock = self.reasons.log.clock
-        return "just now" if days < 1 / 24 and (clock is None or clock.kind != "dates") else "today"
+        text = self.bought.sentence(self._row, self.reasons.log.clock)
+        return Reason(text, (self._row,)) if text else None
 
     def _bought_together(self) -> Reason | None:
         return Reason(f"bought together with {self._title(self.partner)}", (self.partner,)) if self.partner >= 0 else None

@@ -117,6 +117,8 @@ class Ranker(Protocol):
 
 def joined(parts: Sequence[Candidates]) -> Candidates:
     """Concatenate the users of several lists, padded to the longest; a feature that a part lacks is nan there."""
+    if len(parts) == 1:
+        return parts[0]
     width = max((part.rows.shape[1] for part in parts), default=0)
     names = dict.fromkeys(name for part in parts for name in part.features)
 

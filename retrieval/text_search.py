@@ -160,6 +160,13 @@ class TextSearch:
         words, cosine = (np.stack([part[i] for part in parts])[best, places] for i in (1, 2))
         return self._items(texts, {RELEVANCE: relevance, LEXICAL_SCORE: words, DENSE_SCORE: cosine}, user, allowed)
 
+    def items_with_words(self, wordings: Sequence[Wording]) -> np.ndarray:
+        """Return which items have a word of the first wording, or all of another, bool (n_items,)."""
+        held = self.lexical.scores(wordings[0].tokens if wordings else ()) > 0
+        for wording in wordings[1:]:
+            held |= self.lexical.holding_all(wording.tokens)
+        return held[self.text_of]
+
     def _nearest(self, vectors: np.ndarray, permitted: np.ndarray) -> np.ndarray:
         """Return the texts nearest to the wordings, of each script as many, since texts of the query's own are nearer as a rule."""
         most = min(self.config.texts, len(self.vectors))

@@ -56,8 +56,10 @@ def render_found(answer: SearchAnswer, console: Console) -> None:
         console.print(Text(f"did you mean: {plain(answer.did_you_mean)}"))
     if answer.fallback:
         console.print(Text(f"Not what was asked for: {plain(answer.fallback)}"))
+    for note in answer.notes:
+        console.print(Text(f"note: {plain(note)}"))
     if not answer.items:
-        console.print("Nothing found: no item passes the filters.")
+        console.print("Nothing found.")
         return
     table = _table()
     table.add_column("Why", overflow="fold", ratio=4)

@@ -65,7 +65,7 @@ removes one. `fallback` gives the reason why a list is not what was asked for.
 {"query": "...", "user_id": null, "bundle_id": "...", "read_as": "...", "did_you_mean": null, "fallback": null, "items": [
   {"rank": 1, "item_id": "...", "title": "...", "category": "...", "price": 1.99, "score": 0.83, "probability": null, "reason": "..."}],
  "corrections": [{"typed": "...", "read": "..."}],
- "filters": [{"key": "max_price:3", "label": "up to 3.00", "words": "under 3 dollars", "relaxed": false}],
+ "filters": [{"key": "max_price:3", "label": "up to 3", "words": "under 3 dollars", "relaxed": false}],
  "facets": {"category": [{"value": "...", "count": 12}]}}
 ```
 

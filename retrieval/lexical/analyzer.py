@@ -84,6 +84,11 @@ class Analyzer:
         telling = [chunk for chunk in chunks if chunk not in stops]
         return [term for chunk in telling or chunks for term in _query_terms(chunk, self.language)]
 
+    def says_nothing(self, text: str) -> bool:
+        """Return whether a text has stop words alone."""
+        chunks = list(_chunks(text))
+        return bool(chunks) and all(chunk in STOP_WORDS.get(self.language, ()) for chunk in chunks)
+
     def index_words(self, text: str) -> list[str]:
         """Return the words that a text is found by, not stemmed: more than those of a query, with parts and whole of "wi-fi"."""
         return [word for chunk in _chunks(text) for word in _index_words(chunk, self.language)]

@@ -172,9 +172,9 @@ class LexicalIndex:
         """Return the texts that hold a term, int32 (n,), ascending."""
         return self._postings(term)[0]
 
-    def holding_all(self, tokens: Sequence[str]) -> int:
-        """Return how many texts hold every token, in one of its spellings."""
-        held: np.ndarray | None = None
+    def holding_all(self, tokens: Sequence[str]) -> np.ndarray:
+        """Return which texts hold every token, in one of its spellings, bool (n_texts,); none if there are no tokens."""
+        held = np.full(len(self), bool(tokens))
         for ways in self._ways(tuple(tokens)):
             one = np.zeros(len(self), dtype=bool)
             for terms, _ in ways:
@@ -184,8 +184,8 @@ class LexicalIndex:
                     has[self.texts_with(term)] = True
                     found &= has
                 one |= found
-            held = one if held is None else held & one
-        return 0 if held is None else int(held.sum())
+            held &= one
+        return held
 
     def scores(self, tokens: Sequence[str]) -> np.ndarray:
         """Return the score of every text for the tokens of a query, float32 (n_texts,); 0 where a text holds none of them.

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from features.text.html import without_markup
 from features.text.plain import counted
 from retrieval.lexical.analyzer import fold
 from retrieval.lexical.catalogue_words import MOST_WORDS, name_words
@@ -75,11 +76,11 @@ class SearchQuery:
     Attributes
     ----------
     text : str
-        As typed, up to the length that is read.
+        As typed, up to the length that is read, without markup.
     cleaned : str
         Without the words of prices, stock and named filters, with misspelt words mended. A brand's words stay.
     tokens : tuple of str
-        Terms for the lexical index; empty if the query holds no word.
+        Terms for the lexical index; empty if the query holds no word, or only stop words that no text has together.
     corrections : tuple of Correction
     filters : tuple of QueryFilter
     category_hint : tuple of str
@@ -113,7 +114,8 @@ def read_query(text: str, words: CatalogueWords, ignore: Collection[str] = (), r
     right : collection of str
         Folded words that are no misspellings although the catalogue lacks them, such as those of a thesaurus.
     """
-    read = _clipped(text)
+    clipped = _clipped(text)
+    read = without_markup(clipped)
     rest, filters = _price_filters(read, ignore)
     rest, stock = _stock_filter(rest, ignore)
     rest, named, notes = _named_filters(rest, words, ignore)
@@ -127,14 +129,16 @@ def read_query(text: str, words: CatalogueWords, ignore: Collection[str] = (), r
         filters += [one for one in _brand_filters(cleaned, words) if one.key not in ignore]
     hint = () if any(one.kind == "category" for one in filters) else words.category(cleaned)
     tokens = tuple(words.index.analyzer.tokens(cleaned))
-    unread = len(text) - len(read)
+    if words.index.analyzer.says_nothing(cleaned) and not words.index.holding_all(tokens).any():
+        tokens = ()
+    unread = len(text) - len(clipped)
     notes += [_unread_note(unread)] if unread else []
     return SearchQuery(read, cleaned, tokens, tuple(corrections), tuple(filters), hint, unread, tuple(notes))
 
 
 def _unread_note(unread: int) -> str:
     read = f"the first {MOST_QUERY_WORDS} words or {MOST_CHARACTERS:,} characters of a query are read"
-    return f"note: {read}: {counted(unread, 'character')} at its end were ignored"
+    return f"{read}: {counted(unread, 'character')} at its end were ignored"
 
 
 def _clipped(text: str) -> str:
@@ -195,9 +199,7 @@ def _named_filters(text: str, words: CatalogueWords, ignore: Collection[str]) ->
         found = ((end, _named(kind, text[begin:end], text[match.start() : end], words)) for end in _ends(text, match))
         end, named = next(((end, one) for end, one in found if one is not None), (0, None))
         if named is None:
-            notes.append(
-                f"note: no {kind} of the catalogue is called {text[begin : match.end('name')]!r}: its words are looked for instead"
-            )
+            notes.append(f"no {kind} of the catalogue is called {text[begin : match.end('name')]!r}: its words are looked for instead")
         elif named.key not in ignore:
             filters.append(named)
             text = _without(text, [(match.start(), end)])

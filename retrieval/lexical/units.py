@@ -66,6 +66,7 @@ _WORDS = {"half": "0.5", "one": "1", "two": "2", "three": "3", "four": "4", "fiv
 
 _ANY_UNIT = "|".join(f"(?P<{name}>{spellings})" for name, spellings in UNITS.items())
 _QUANTITY = re.compile(rf"(?<![\w.])(?P<number>{_NUMBER})(?:[\s-]*(?:{_ANY_UNIT})(?!\w)|\s?(?P<mark>{'|'.join(_MARKS)})(?!\w))")
+_SHOWN = re.compile(rf"{_QUANTITY.pattern}|[^\s/]+", re.IGNORECASE)
 _SPOKEN = re.compile(
     rf"\b(?P<word>{'|'.join(_WORDS)})[\s-]+(?:an?\s+)?(?=(?:gallon|pound|ounce|quart|pint|dozen|lit(?:er|re)|kilo|pack|count)s?\b)"
 )
@@ -86,6 +87,11 @@ def normalize_units(text: str) -> str:
         text = _QUOTED.sub(r" \1 ", text)
     text = _TIMES.sub(lambda found: re.sub(r"\s*[x×*]\s*", " ", found[0]), text)
     return _QUANTITY.sub(_quantity, text)
+
+
+def shown_words(text: str) -> list[str]:
+    """Return the words of a text as they stand, each quantity with its unit as one: "Milk, 1 GA" has "Milk," and "1 GA"."""
+    return [found[0] for found in _SHOWN.finditer(text)]
 
 
 def number(text: str) -> str:

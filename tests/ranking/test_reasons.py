@@ -303,3 +303,13 @@ def test_what_reviews_praise_is_told_where_nothing_of_the_user_explains_the_item
     assert told[0] == said
     assert before[0] != said
     assert told[1] == before[1], "ann bought it herself"
+
+
+def test_repeats_are_what_the_user_bought_and_likes(small):
+    """The same sentences as with reasons of all kinds, and nothing of other items."""
+    candidates = small.candidates(["ann", "bob"], ["tea", "milk", "cake", "soap"])
+    told = small.reasons.sentences(candidates, grouped({"own_count": np.ones((2, 4), np.float32)}))
+    said = small.reasons.repeats(candidates)
+    assert said[0][:2] == told[0][:2]
+    assert said[0][2:] == ["", ""]
+    assert [bool(text) for text in said[1]] == ["bought" in text for text in told[1]]

@@ -54,7 +54,7 @@ FOUND = SearchAnswer(
     read_as="green tea",
     corrections=(("gren", "green"),),
     did_you_mean="green teas",
-    filters=(AppliedFilter("max_price:3", "up to 3.00", "under 3 dollars"), AppliedFilter("brand:x y", "brand x y", "x y", relaxed=True)),
+    filters=(AppliedFilter("max_price:3", "up to 3", "under 3 dollars"), AppliedFilter("brand:x y", "brand x y", "x y", relaxed=True)),
     facets=(
         Facet("category", (("tea", 12), ("[b]x", 1))),
         Facet("price", (("1-2", 9),)),
@@ -62,6 +62,7 @@ FOUND = SearchAnswer(
         Facet("praised", (("quality", 3),)),
     ),
     fallback="no item has these words: nearest in meaning",
+    notes=("no item has the word 'xyz'",),
 )
 
 

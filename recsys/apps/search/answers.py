@@ -46,7 +46,7 @@ class AppliedFilter:
     Attributes
     ----------
     key : names it in `SearchOptions.ignore`, such as "max_price:3".
-    label : for people, such as "up to 3.00".
+    label : for people, such as "up to 3".
     words : the words of the query that it was read from.
     relaxed : whether it was dropped because nothing that fits meets it.
     """
@@ -86,6 +86,7 @@ class SearchAnswer:
     filters : conditions read from the query's words.
     facets : of all fitting items, not of the k shown alone.
     fallback : why the list is not what was asked for, in a sentence ("no item has these words: nearest in meaning"); None if it is.
+    notes : what else to know of how the query was read ("no item has the word 'xyz'"), one sentence each.
     """
 
     query: str
@@ -98,6 +99,7 @@ class SearchAnswer:
     filters: tuple[AppliedFilter, ...] = ()
     facets: tuple[Facet, ...] = ()
     fallback: str | None = None
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The stable form of `--json`."""
@@ -111,13 +113,14 @@ class SearchAnswer:
             "items": [item.to_dict() for item in self.items],
             "corrections": [{"typed": typed, "read": read} for typed, read in self.corrections],
             "filters": [vars(one) for one in self.filters],
+            "notes": list(self.notes),
             "facets": {facet.name: [{"value": value, "count": count} for value, count in facet.values] for facet in self.facets},
         }
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A completion while typing. `kind`: "query", "category", "brand" or "item"."""
+    """A completion while typing. `kind`: "category", "brand" or "item"; `item_id`: of items of this title, the one that sells most."""
 
     text: str
     kind: str

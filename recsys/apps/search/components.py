@@ -7,17 +7,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from features.reviews.praise import PraisedAspects, praising_words
+from features.text.coverage import unread_texts
 from features.text.languages.scripts import scripts_beside_each_other
 from recsys.apps.search.suggest import Suggester
 from retrieval.lexical.catalogue_words import item_barcodes
 from retrieval.lexical.spelling import whole_words
-from retrieval.lexical.synonyms.thesaurus import Thesaurus
+from retrieval.lexical.synonyms.thesaurus import Thesaurus, languages_of
 from retrieval.text_search import TextSearch
 
 if TYPE_CHECKING:
-    import polars as pl
+    from collections.abc import Sequence
 
     from ranking.search_ranker import QueryPairScorer, SearchRanker
     from recsys.recommend.pipeline import Recommender
@@ -60,6 +62,11 @@ class SearchComponents:
         whole = whole_words(self.recommender.model.tokenizer.get_vocab())
         return self.recommender.snapshot.catalogue_words.with_real_words(whole | self.thesaurus.english_words)
 
+    def unread(self, texts: Sequence[str]) -> bool:
+        """Return whether the encoder can read none of some texts, so that its vectors say nothing of what they mean."""
+        whole = [text.encode(errors="ignore").decode() for text in texts]  # polars takes no lone surrogates
+        return bool(unread_texts(self.recommender.model.tokenizer, pl.Series(whole, dtype=pl.String)).all())
+
     @cached_property
     def barcodes(self) -> dict[str, str]:
         """Item id by barcode."""
@@ -81,6 +88,11 @@ class SearchComponents:
         """Words that mean the same in a shop."""
         synonyms = self.recommender.snapshot.synonyms
         return Thesaurus.packaged().extended(synonyms) if synonyms else Thesaurus.packaged()
+
+    @cached_property
+    def languages(self) -> tuple[str, ...]:
+        """Languages that the catalogue is in; none if it has too few words to tell."""
+        return languages_of(self.words.spelling.knows)
 
     @cached_property
     def suggester(self) -> Suggester:

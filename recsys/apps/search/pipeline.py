@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.data.histories import Histories
-from features.names import LOG_CLICKS, PREFERENCE, RELEVANCE
+from features.names import LEXICAL_SCORE, LOG_CLICKS, PREFERENCE, RELEVANCE
 from ranking.cross_encoder.query_item import QueryTokens
 from ranking.filters import Filters
 from ranking.merchandising.arrange import arrange_lists, as_ranked, beside, with_rows
 from ranking.merchandising.place import Place
 from ranking.search_ranker import preferences, with_pair_logits, with_search_features
 from recsys.apps.search.components import SearchComponents
-from recsys.apps.search.present import Asked, fits, present
+from recsys.apps.search.present import ITSELF, NEAREST, NONE_WITHIN, NOT_SHOWN, UNREAD, Asked, fits, present
 from recsys.apps.search.reading import Reading
+from recsys.apps.search.word_filters import meeting, relaxed
 from retrieval.candidates import Candidates, joined
 from retrieval.lexical.catalogue_words import item_ids
 from retrieval.text_search import Wording, query_key
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 BATCH = 32  # queries that are ranked at once
 NO_VECTORS = np.zeros((0, 0), dtype=np.float32)
-ITSELF = 3.0  # least relevance of an item that was asked for by its id, and how many times that of others
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class SearchGroup:
             mask &= search.words.items_of_brand(snapshot.catalog.frame["brand"], options.brand)
         if options.praised:
             mask &= search.praised.items(options.praised, len(snapshot.catalog))
-        readings = [Reading.of(text, search.words, search.thesaurus, options) for text, _ in queries]
+        readings = [Reading.of(text, search.words, search.thesaurus, options, search.languages) for text, _ in queries]
         return cls(search, options, queries, readings, histories, histories.permitted(mask) if histories.disliked is not None else mask)
 
     @property
@@ -143,6 +143,11 @@ class SearchGroup:
         """Filters of each query that were dropped; filled by `retrieve`."""
         return [()] * len(self.readings)
 
+    @cached_property
+    def instead(self) -> list[str | None]:
+        """Why each query's list is of other items than those asked for; filled by `retrieve`."""
+        return [None] * len(self.readings)
+
     def retrieve(self) -> Candidates:
         """Find items among the allowed ones, by relevance."""
         found, begin = [], 0
@@ -154,18 +159,34 @@ class SearchGroup:
 
     def _retrieve_one(self, place: int, reading: Reading, vectors: np.ndarray) -> Candidates:
         search, user = self.search, self.histories.take(np.array([place]))
-        mask = self.mask if self.mask.ndim == 1 else self.mask[place]
-        kept = list(reading.filters)
-        while kept and not (mask & self._meets(kept)).any():
-            kept.pop()
-        self.relaxed[place] = tuple(reading.filters[len(kept) :])
-        mask = mask & self._meets(kept)
+        mask = self._meeting(place, reading)
         if not reading.wordings:
-            return search.recommender.popular(user, self.width, mask) if kept else _nothing(user)
+            return self._popular(user, mask) if len(reading.filters) > len(self.relaxed[place]) else _nothing(user)
         row = self._by_id(reading.query.text)
         if row >= 0:
+            self.instead[place] = None if mask[row] else NOT_SHOWN
             return self._beside(user, row, mask)
-        return self._with_wanted(place, search.text_search.retrieve(reading.wordings, vectors, user, mask), mask)
+        found = search.text_search.retrieve(reading.wordings, vectors, user, mask)
+        if found.valid.any() and not np.any(found.features[LEXICAL_SCORE] > 0):
+            unread = search.unread([wording.text for wording in reading.wordings])
+            self.instead[place] = UNREAD if unread else NONE_WITHIN if reading.filters or self.options.narrowed else NEAREST
+            found = self._popular(user, mask) if unread else found
+        return self._with_wanted(place, found, mask)
+
+    def _meeting(self, place: int, reading: Reading) -> np.ndarray:
+        """Return the items that the options allow and that meet the filters of the query's words, as many of these as can be met."""
+        allowed = self.mask if self.mask.ndim == 1 else self.mask[place]
+        if not reading.filters:
+            return allowed
+        each = [meeting(self.search.recommender.snapshot, one, self.histories) for one in reading.filters]
+        dropped, allowed = relaxed(each, allowed, self.search.text_search.items_with_words(reading.wordings))
+        self.relaxed[place] = tuple(reading.filters[one] for one in dropped)
+        return allowed
+
+    def _popular(self, user: Histories, mask: np.ndarray) -> Candidates:
+        """Return what sells: all of it is as relevant, since no word says more."""
+        found = self.search.recommender.popular(user, self.width, mask)
+        return replace(found, features={RELEVANCE: np.ones(found.rows.shape, dtype=np.float32)})
 
     def _with_wanted(self, place: int, found: Candidates, mask: np.ndarray) -> Candidates:
         """Add the items that rules of merchandising.toml show for this very query; they are the least relevant until a rule places them."""
@@ -196,26 +217,9 @@ class SearchGroup:
             return found
         others = found.rows[0] != row
         features = {name: np.concatenate([[np.nan], values[0, others]])[None].astype(np.float32) for name, values in found.features.items()}
-        features[RELEVANCE][0, 0] = ITSELF * max(1.0, float(features[RELEVANCE][0, 1:].max(initial=0)))
+        features[RELEVANCE][0, 0] = ITSELF
         rows = np.concatenate([[row], found.rows[0, others]])[None]
         return Candidates(user, rows, features[RELEVANCE], features)
-
-    def _meets(self, filters: Sequence[QueryFilter]) -> np.ndarray:
-        """Return which items meet filters that were read from a query, bool (n_items,)."""
-        snapshot = self.search.recommender.snapshot
-        mask = np.ones(len(snapshot.catalog), dtype=bool)
-        for one in filters:
-            if one.kind == "max_price":
-                mask &= snapshot.prices <= one.value
-            elif one.kind == "min_price":
-                mask &= snapshot.prices >= one.value
-            elif one.kind == "in_stock":
-                mask &= snapshot.catalog.available
-            elif one.kind == "brand":
-                mask &= (snapshot.catalog.frame["brand"] == one.value).fill_null(value=False).to_numpy()
-            elif isinstance(one.value, tuple):  # the paths of a category
-                mask &= snapshot.catalog.frame["category"].is_in(list(one.value)).fill_null(value=False).to_numpy()
-        return mask
 
     def rank(self, candidates: Candidates) -> Candidates:
         """Order candidates by relevance, popularity and, for a known user, the recommender's own probability."""
@@ -241,7 +245,8 @@ class SearchGroup:
 
     def present(self, best: Candidates, *, degraded: bool = False) -> list[SearchAnswer]:
         """Make one answer a query. degraded: `best` is `unranked` though the users are known."""
-        asked = [Asked(*query, reading, relaxed) for query, reading, relaxed in zip(self.queries, self.readings, self.relaxed, strict=True)]
+        parts = zip(self.queries, self.readings, self.relaxed, self.instead, strict=True)
+        asked = [Asked(*query, reading, dropped, instead) for query, reading, dropped, instead in parts]
         return present(self.search, self.options, asked, best, self._arranged(best))
 
     def _arranged(self, best: Candidates) -> Arrangement:

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.names import DENSE_SCORE, LEXICAL_SCORE, LOG_CLICKS, PAIR_LOGIT, PREFERENCE, RELEVANCE
-from ranking.reasons import GROUPS
+from features.names import CATEGORY, DENSE_SCORE, LEXICAL_SCORE, LOG_CLICKS, PAIR_LOGIT, PREFERENCE, RELEVANCE
+from features.text.plain import agree
 from recsys.apps.search.answers import AppliedFilter, Hit, SearchAnswer
 from recsys.apps.search.facets import facets_of
 from retrieval.lexical.analyzer import fold
 from retrieval.lexical.fields import REVIEWS
 from retrieval.lexical.query import read_query
+from retrieval.lexical.units import shown_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ranking.merchandising.arrange import Arrangement
-    from ranking.reasons import Reason
     from recsys.apps.search.components import SearchComponents
     from recsys.apps.search.reading import Reading
     from recsys.apps.search.request import SearchOptions
@@ -29,20 +29,38 @@ if TYPE_CHECKING:
     from retrieval.lexical.query import QueryFilter
 
 EXPLAINED = (RELEVANCE, LEXICAL_SCORE, DENSE_SCORE, PAIR_LOGIT, LOG_CLICKS, PREFERENCE)
+MOST_NAMED = 3  # categories of a filter
 FITTING = 0.5  # of the best relevance: items that count in facets
-NO_WORDS = "the query holds no word: type what you look for"
+ITSELF = 10.0  # relevance of an item that was asked for by its id: above all others
+NO_WORDS = "the query has no word to look for: type what you look for"
 NOTHING = "no item meets the filters: remove one of them"
 NEAREST = "no item has these words: nearest in meaning"
+NONE_WITHIN = "no item within the filters has these words: nearest in meaning"
+UNREAD = "no item has these words, and the text encoder does not read their script: what sells most"
+NOT_SHOWN = "the item of this id is not for sale, or not within the filters: what is near to it"
+NOT_ALL = "no item has all of these words"
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A query with who asked it, how it was read, and the filters that were dropped because nothing meets them."""
+    """A query with who asked it, how it was read, and what became of it.
+
+    Attributes
+    ----------
+    relaxed : filters that were dropped because nothing that fits meets them.
+    instead : why the list is of other items than those asked for; None if it is not.
+    """
 
     query: str
     user: str | None
     reading: Reading
     relaxed: tuple[QueryFilter, ...]
+    instead: str | None = None
+
+    @property
+    def popular(self) -> bool:
+        """Whether the list is of what sells, because no word says more."""
+        return not self.reading.wordings or self.instead == UNREAD
 
 
 def present(
@@ -56,15 +74,14 @@ def present(
     """
     recommender = search.recommender
     shown, rules = arranged
-    only_repeats = np.zeros((len(GROUPS), *shown.rows.shape), dtype=np.float32)
-    only_repeats[list(GROUPS).index("repeat")] = 1
-    reasons, chances = recommender.reasons.explain(shown, only_repeats), search.ranker.probabilities(shown)
+    repeats, chances = recommender.reasons.repeats(shown), search.ranker.probabilities(shown)
     answers = []
     for b, one in enumerate(asked):
         rows = shown.rows[b][shown.rows[b] >= 0]
         hits = []
+        found = _why(search, one, shown, b)
         for place, facts in enumerate(recommender.facts(rows)):
-            why = _reason(search, one.reading, int(rows[place]), reasons[b][place])
+            why = "; ".join(text for text in (repeats[b][place], found[place]) if text)
             parts = _contributions(shown, b, place) if options.explain else ()
             hits.append(Hit(place + 1, *facts, float(shown.scores[b, place]), _chance(chances, b, place), why, parts, rules[b][place]))
         answers.append(_answer(search, options, one, tuple(hits), (best, b)))
@@ -85,15 +102,26 @@ def _answer(
         corrections=tuple((one.typed, one.read) for one in reading.query.corrections),
         did_you_mean=_other_spelling(search, options, asked.query),
         filters=tuple(AppliedFilter(one.key, label(one), one.words, one in asked.relaxed) for one in reading.filters),
-        facets=facets_of(recommender.snapshot, search.praised, best.rows[b][best.valid[b] & fits(best, b)]),
-        fallback=_fallback(best, b, reading),
+        facets=facets_of(recommender.snapshot, recommender.reasons.shelves, search.praised, best.rows[b][best.valid[b] & fits(best, b)]),
+        fallback=_fallback(best, b, asked),
+        notes=(*reading.query.notes, *_missing(best, b, asked)),
     )
 
 
-def _reason(search: SearchComponents, reading: Reading, row: int, reason: Reason) -> str:
-    """Say that the user bought the item, and which of its words the query has."""
-    own = reason.text if row in reason.named else ""
-    return "; ".join(part for part in (own, _matched(search, reading, row)) if part)
+def _why(search: SearchComponents, asked: Asked, shown: Candidates, b: int) -> list[str]:
+    """Say of each item of a list which of its words the query has, that the query is its id, or how it sells where no word says more."""
+    recommender, rows = search.recommender, shown.rows[b][shown.rows[b] >= 0]
+    if asked.popular:
+        buyers = recommender.reasons.buyers
+        return [buyers.popular(row) or buyers.sales(row) for row in rows.tolist()]
+    frame = recommender.snapshot.catalog.frame
+    texts = zip(*(frame[name][rows].to_list() for name in ("title", CATEGORY, "brand", "attributes")), strict=True)
+    tokens = frozenset(token for wording in asked.reading.wordings for token in wording.tokens)
+    found = [_matched(search, tokens, row, *fields) for row, fields in zip(rows.tolist(), texts, strict=True)]
+    if RELEVANCE in shown.features:
+        for place in np.flatnonzero(shown.features[RELEVANCE][b] == ITSELF):
+            found[place] = f"its id is {recommender.snapshot.catalog.ids[rows[place]]}"
+    return found
 
 
 def _contributions(shown: Candidates, b: int, place: int) -> tuple[tuple[str, float], ...]:
@@ -123,13 +151,20 @@ def fits(best: Candidates, b: int) -> np.ndarray:
     return relevance >= FITTING * max(float(relevance.max(initial=0)), 1e-9)
 
 
-def _fallback(best: Candidates, b: int, reading: Reading) -> str | None:
-    if not best.valid[b].any():
-        return NOTHING if reading.wordings else NO_WORDS
-    if not reading.wordings or LEXICAL_SCORE not in best.features:
-        return None
-    top = np.nan_to_num(best.features[LEXICAL_SCORE][b][best.valid[b]][:10], nan=0.0)
-    return NEAREST if top.max(initial=0) <= 0 else None
+def _fallback(best: Candidates, b: int, asked: Asked) -> str | None:
+    if best.valid[b].any():
+        return asked.instead
+    return NOTHING if asked.reading.wordings or asked.reading.filters else NO_WORDS
+
+
+def _missing(best: Candidates, b: int, asked: Asked) -> tuple[str, ...]:
+    """Say which words of the query no item has, where the list is of the others."""
+    reading = asked.reading
+    if asked.popular or asked.instead is not None or not best.valid[b].any() or np.any(best.features[RELEVANCE][b] == ITSELF):
+        return ()
+    if reading.unread:
+        return (f"no item has the {agree(len(reading.unread), 'word', 'words')} {', '.join(map(repr, reading.unread))}",)
+    return () if reading.held else (NOT_ALL,)
 
 
 def label(one: QueryFilter) -> str:
@@ -144,8 +179,14 @@ def label(one: QueryFilter) -> str:
         case "brand":
             return f"brand {one.value}"
         case _:
-            names = one.value if isinstance(one.value, tuple) else (str(one.value),)
-            return f"in {', '.join(name.rsplit('|', 1)[-1] for name in names[:3])}"
+            return f"in {_shelf(one.value if isinstance(one.value, tuple) else (str(one.value),))}"
+
+
+def _shelf(paths: Sequence[str]) -> str:
+    """Name categories by the last part of what their paths have in common, or else by the last part of each."""
+    common = [parts[0] for parts in zip(*(path.split("|") for path in paths), strict=False) if len(set(parts)) == 1]
+    names = common[-1:] or list(dict.fromkeys(path.rsplit("|", 1)[-1] for path in paths))
+    return ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
 
 
 @lru_cache(maxsize=1 << 15)
@@ -154,27 +195,29 @@ def _read(word: str, analyzer: Analyzer) -> tuple[tuple[str, ...], str]:
     return tuple(analyzer.stem(part) for part in analyzer.index_words(word)), fold(word).strip(".,:;()[]\"'")
 
 
-def _matched(search: SearchComponents, reading: Reading, row: int) -> str:
+@lru_cache(maxsize=1 << 13)
+def _read_all(text: str, analyzer: Analyzer) -> tuple[tuple[tuple[str, ...], str], ...]:
+    """Return the words of a text, each as `_read` has it."""
+    return tuple(_read(word, analyzer) for word in shown_words(text))
+
+
+def _matched(search: SearchComponents, tokens: frozenset[str], row: int, title: str, category: str | None, *others: str | None) -> str:
     """Say which words of the item the query has, and which of the others its reviews praise it with; else its category."""
-    words = search.words
-    frame = search.recommender.snapshot.catalog.frame
-    title, category, brand, attributes = (frame[name][row] for name in ("title", "category", "brand", "attributes"))
     said: set[str] = set()
-    tokens = {token for wording in reading.wordings for token in wording.tokens}
     found: dict[str, None] = {}
-    for text in (title, (category or "").rsplit("|", 1)[-1], brand or "", attributes or ""):
-        for word in text.replace("/", " ").split():
-            held, name = _read(word, words.index.analyzer)
+    shelf = (category or "").rsplit("|", 1)[-1]
+    for text in (title, shelf, *others):
+        for held, name in _read_all(text or "", search.words.index.analyzer):
             if not tokens.isdisjoint(held):
-                found[name] = None
+                found[name if held[0] in tokens else name.split()[0]] = None  # of a quantity in another unit, the number
                 said.update(held)
     parts = (f"matches: {' '.join(found)}" if found else "", _praise(search, tokens - said, row))
     if any(parts):
         return "; ".join(filter(None, parts))
-    return f"near in meaning: {category.rsplit('|', 1)[-1]}" if category else "near in meaning"
+    return f"near in meaning: {shelf}" if shelf else "near in meaning"
 
 
-def _praise(search: SearchComponents, tokens: set[str], row: int) -> str:
+def _praise(search: SearchComponents, tokens: frozenset[str], row: int) -> str:
     """Say which words of the query reviews praise the item with, where the index reads them: its own, or those of items of its text."""
     snapshot = search.recommender.snapshot
     if not tokens or not len(snapshot.reviews) or REVIEWS not in search.words.index.config.weights:

@@ -9,6 +9,7 @@ from retrieval.lexical.query import SPELLING, SearchQuery, read_query
 from retrieval.text_search import Wording
 
 if TYPE_CHECKING:
+
     from recsys.apps.search.request import SearchOptions
     from retrieval.lexical.catalogue_words import CatalogueWords
     from retrieval.lexical.query import QueryFilter
@@ -30,31 +31,36 @@ class Reading:
     wordings : ways to ask for the same, the customer's own first unless the catalogue has none of its words.
     language : of the query; None where its words do not tell.
     unread : words that nothing is known of.
+    held : whether a text of the catalogue has all words of a wording.
     """
 
     query: SearchQuery
     wordings: tuple[Wording, ...]
     language: str | None = None
     unread: tuple[str, ...] = ()
+    held: bool = True
 
     @classmethod
-    def of(cls, text: str, words: CatalogueWords, thesaurus: Thesaurus, options: SearchOptions) -> Reading:
-        """Read a query; any text can be read."""
+    def of(
+        cls, text: str, words: CatalogueWords, thesaurus: Thesaurus, options: SearchOptions, languages: tuple[str, ...] | None = None
+    ) -> Reading:
+        """Read a query; any text can be read. languages: of the catalogue, where they are known."""
         ignore = (*options.ignore, *((SPELLING,) if options.verbatim else ()))
         query = read_query(text, words, ignore, thesaurus.single_words)
         if not query.tokens:
             return cls(query, ())
-        read = thesaurus.read(query.cleaned, words.spelling.knows)
+        read = thesaurus.read(query.cleaned, words.spelling.knows, languages)
         variants = read.variants or ()
-        wordings, served = [], False
+        wordings, served, held = [], False, False
         for place, variant in enumerate(variants):
             tokens = tuple(words.index.analyzer.tokens(variant.text))
             if place and set(tokens) < set(wordings[0].tokens):
                 continue  # it asks for less
             weight = NARROWER if variant.narrower else 1.0 if place == 0 else OTHER_WORDING
             wordings.append(Wording(variant.text, tokens, weight if place == 0 or not served else SERVED))
-            served = served or (place == 0 and words.index.holding_all(tokens) >= ENOUGH)
-        return cls(query, tuple(wordings) or (Wording(query.cleaned, query.tokens),), read.language, read.unread)
+            holding = 0 if held else int(words.index.holding_all(tokens).sum())
+            held, served = held or holding > 0, served or (place == 0 and holding >= ENOUGH)
+        return cls(query, tuple(wordings) or (Wording(query.cleaned, query.tokens),), read.language, read.unread, held)
 
     @property
     def filters(self) -> tuple[QueryFilter, ...]:

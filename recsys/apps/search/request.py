@@ -38,6 +38,12 @@ class SearchOptions:
     max_per_group: int = MAX_PER_GROUP
     explain: bool = False
 
+    @property
+    def narrowed(self) -> bool:
+        """Whether the options say what the list may hold."""
+        bounds = (self.min_price, self.max_price)
+        return any((self.category, self.brand, self.praised, self.in_stock)) or any(bound is not None for bound in bounds)
+
 
 def checked_text(text: str) -> str:
     """Return the text of a query as it is.

@@ -34,20 +34,22 @@ class Suggester:
     def of(cls, catalog: Catalog, sales: np.ndarray) -> Suggester:
         """Collect names; `sales` of the items, float (n_items,)."""
         found: dict[tuple[str, str], float] = {}
+        best: dict[str, tuple[float, str]] = {}  # of the items of one title, the one that sells most
         available = catalog.available  # once: it may be replaced while the service runs
         frame = catalog.frame.filter(available)
-        for (title, brand, path), sold in zip(
-            frame.select("title", "brand", "category").iter_rows(), sales[available].tolist(), strict=True
-        ):
+        rows = frame.select("item_id", "title", "brand", "category").iter_rows()
+        for (item, title, brand, path), sold in zip(rows, sales[available].tolist(), strict=True):
             names = [("item", title), ("brand", brand), ("category", path.rsplit("|", 1)[-1].strip() if path else None)]
             for kind, name in names:
                 if name:
                     found[kind, name] = found.get((kind, name), 0.0) + sold
+            if title not in best or sold > best[title][0]:
+                best[title] = (sold, item)
         pairs = []
         for (kind, name), sold in found.items():
             folded = fold(name)
             words = folded.split()
-            suggestion = Suggestion(name, kind)
+            suggestion = Suggestion(name, kind, best[name][1] if kind == "item" else None)
             pairs += [(" ".join(words[place:]), (suggestion, sold if place == 0 else sold / 4)) for place in range(min(len(words), 4))]
         pairs.sort(key=lambda pair: pair[0])
         return cls([key for key, _ in pairs], [entry for _, entry in pairs])

@@ -16,7 +16,8 @@ from eval.metrics.search_topics import TOPIC, FailedSearches, by_topic
 from eval.metrics.searches import NO_RESULTS, REFORMULATED, failed_searches
 from features.errors import DataError
 from features.names import ASPECT, CATEGORY, LEXICAL_SCORE, QUERY, RELEVANCE
-from recsys.apps.search.pipeline import BATCH, ITSELF, SearchGroup
+from recsys.apps.search.pipeline import BATCH, SearchGroup
+from recsys.apps.search.present import ITSELF
 from recsys.apps.search.request import MAX_LENGTH, SearchOptions
 from recsys.dialogue.conversations import Outcome
 

@@ -12,7 +12,7 @@ async function suggest() {
   list.replaceChildren(...(await answer.json()).map((one) => {
     const option = document.createElement("option");
     option.value = one.text;
-    if (one.kind !== "query") option.label = `${one.text} (${one.kind})`;
+    option.label = `${one.text} (${one.kind})`;
     return option;
   }));
 }

@@ -81,7 +81,7 @@ class ReadFilter(BaseModel):
     """A condition that was read from the query's words; its `key` in `ignore` removes it."""
 
     key: str = Field(examples=["max_price:3"])
-    label: str = Field(examples=["up to 3.00"])
+    label: str = Field(examples=["up to 3"])
     words: str = Field(examples=["under 3 dollars"])
     relaxed: bool = Field(examples=[False], description="it was dropped, because nothing that fits meets it")
 
@@ -104,6 +104,7 @@ class Searched(Answered):
     items: list[HitItem]
     corrections: list[MendedWord]
     filters: list[ReadFilter]
+    notes: list[str] = Field(examples=[["no item has the word 'xyz'"]], description="what else to know of how the query was read")
     facets: dict[str, list[FacetValue]]
 
 
@@ -111,8 +112,8 @@ class SuggestedText(BaseModel):
     """One completion."""
 
     text: str = Field(examples=["green tea"])
-    kind: Literal["query", "category", "brand", "item"]
-    item_id: str | None = Field(examples=[None], description="of an item")
+    kind: Literal["category", "brand", "item"]
+    item_id: str | None = Field(examples=[None], description="of items of this title, the one that sells most; null for other kinds")
 
 
 class Suggested(Answered):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _LINKING = ("", "s", "n", "en", "es", "er", "e")  # between the words of a German compound
-LEAST_COMPOUND, LEAST_PART = 7, 3
+LEAST_COMPOUND, LONGEST_COMPOUND, LEAST_PART = 7, 40, 3
 MOST_FORMS = 3  # of one word that are tried together with those of others
 
 
@@ -125,7 +125,11 @@ class Phrases:
 
     def split_compound(self, word: str) -> tuple[str, ...]:
         """Return the two words that a folded German compound joins, or the word alone."""
-        if len(word) < LEAST_COMPOUND or not word.isalpha() or any(self.forms(language, word) for language in SPACED):
+        if (
+            not LEAST_COMPOUND <= len(word) <= LONGEST_COMPOUND
+            or not word.isalpha()
+            or any(self.forms(language, word) for language in SPACED)
+        ):
             return (word,)
         for cut in range(LEAST_PART, len(word) - LEAST_PART + 1):
             if right := self._noun(word[cut:]):

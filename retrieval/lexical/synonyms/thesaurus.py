@@ -89,7 +89,7 @@ class Thesaurus:
         """Words, folded, that alone name something in any language of the thesaurus."""
         return frozenset(key[0] for phrases in self.phrases.by_key.values() for key in phrases if len(key) == 1)
 
-    def read(self, text: str, knows: Callable[[str], bool]) -> Rewording:
+    def read(self, text: str, knows: Callable[[str], bool], spoken: tuple[str, ...] | None = None) -> Rewording:
         """Read a query in the words of a catalogue.
 
         Parameters
@@ -98,10 +98,12 @@ class Thesaurus:
             Only its first 500 characters are reworded.
         knows : callable
             Says whether the catalogue has a folded word in any of its forms, see `SpellChecker.knows`.
+        spoken : tuple of str, optional
+            The catalogue's languages, from `languages_of`, for who reads many queries.
         """
         knows = cache(knows)
         tokens = self._tokens(text[:MOST_LETTERS], knows)
-        spoken = _languages(knows)
+        spoken = languages_of(knows) if spoken is None else spoken
         language, segments = self._best_language(tokens, knows, spoken)
         segments = sorted([*segments, *self._left_over(tokens, segments, knows, spoken)])
         spoken = spoken or self._languages_of(segments, knows)
@@ -181,7 +183,7 @@ def _is_quantity(word: str) -> bool:
     return word[0].isdigit() or unit_of(word) is not None
 
 
-def _languages(knows: Callable[[str], bool]) -> tuple[str, ...]:
+def languages_of(knows: Callable[[str], bool]) -> tuple[str, ...]:
     """Return the languages that a catalogue is in, the main one first; none if it has too few words."""
     counts = {language: sum(all(map(knows, words_of(word, language))) for word in words.split()) for language, words in _TELLING.items()}
     most = max(counts.values())

@@ -51,7 +51,7 @@ def test_the_page_shows_how_the_query_was_read(shared: TestClient, asked: Asked)
         "no item has these words: nearest in meaning",
         "category tea ×",
         "from 1.50 ×",
-        "up to 3.00 × read from “under 3 dollars”",
+        "up to 3 × read from “under 3 dollars”",
         "brand x y: dropped, nothing that fits meets it",
         "Category: tea 12",
         "Price: 1-2 9",
@@ -152,8 +152,8 @@ def test_one_script_of_ours_and_nothing_else_runs(hostile: TestClient, monkeypat
 
 
 def test_suggestions_for_the_script(shared: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Search, "suggest", lambda _search, prefix, n=8: [Suggestion(f"{prefix}{HOSTILE}", "query")] * (len(prefix) < 201))
-    assert shared.post("/search/suggest", data={"prefix": "gre"}).json() == [{"text": f"gre{HOSTILE}", "kind": "query", "item_id": None}]
+    monkeypatch.setattr(Search, "suggest", lambda _search, prefix, n=8: [Suggestion(f"{prefix}{HOSTILE}", "brand")] * (len(prefix) < 201))
+    assert shared.post("/search/suggest", data={"prefix": "gre"}).json() == [{"text": f"gre{HOSTILE}", "kind": "brand", "item_id": None}]
     assert len(shared.post("/search/suggest", data={"prefix": "x" * 900}).json()) == 1  # the rest is not looked at
     assert shared.post("/search/suggest").json()
     script = shared.get("/suggest.js")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from retrieval.lexical.analyzer import Analyzer
-from retrieval.lexical.units import is_unit, number, split_quantity, unit_of
+from retrieval.lexical.units import is_unit, number, shown_words, split_quantity, unit_of
 
 SPELLINGS = {
     "1gal": ("1 gal", "1 gallon", "1 GA", "1-gallon", "one gallon", "1gal.", "1.0 Gallons"),
@@ -73,3 +73,7 @@ def test_a_unit_is_named_by_words_alone() -> None:
     assert [is_unit(word) for word in ("inch", "in", "milk")] == [True, True, False]
     assert split_quantity("1.5l") == ("1.5", "l")
     assert split_quantity("dv7") is None
+
+
+def test_a_quantity_is_shown_as_one_word():
+    assert shown_words("Milk/Cream, 1 GA 16OZ and 2") == ["Milk", "Cream,", "1 GA", "16OZ", "and", "2"]

@@ -13,7 +13,7 @@ from features.names import PREFERENCE, RELEVANCE
 from ranking.blocklist import Blocklist
 from recsys.apps.search.answers import SearchAnswer
 from recsys.apps.search.pipeline import BATCH, Search
-from recsys.apps.search.present import NEAREST, NO_WORDS, NOTHING
+from recsys.apps.search.present import NEAREST, NO_WORDS, NONE_WITHIN, NOT_ALL, NOT_SHOWN, NOTHING, UNREAD
 from recsys.apps.search.request import MAX_LENGTH, SearchOptions, checked_text
 from recsys.artifacts.model import ServedModel
 from recsys.recommend import open
@@ -75,6 +75,54 @@ def test_a_price_that_nothing_meets_is_relaxed_and_that_is_said(search: Search) 
     assert "tea" in answer.items[0].title
     asked = ask(search, "tea", max_price=0.5)
     assert (asked.items, asked.fallback) == ((), NOTHING), "one of the options is never relaxed"
+
+
+def test_a_filter_that_only_other_items_meet_is_relaxed_too(search: Search) -> None:
+    """Tea at 3 dollars is no answer to who asks for a towel."""
+    below = min(item.price or 99 for item in ask(search, "towel", k=40).items if "towel" in item.title) - 0.1
+    assert ask(search, f"under {below:g} dollars", k=40).items, "something is cheaper"
+    answer = ask(search, f"towel under {below:g} dollars")
+    assert [one.relaxed for one in answer.filters] == [True]
+    assert "towel" in answer.items[0].title
+    both = ask(search, f"towel in stock under {below:g} dollars")
+    assert {one.key.split(":")[0]: one.relaxed for one in both.filters} == {"max_price": True, "in_stock": False}, "not more than must"
+    asked = ask(search, "towel", max_price=below)
+    assert (asked.fallback, asked.filters) == (NONE_WITHIN, ())
+
+
+def test_words_that_no_item_has_are_named(search: Search) -> None:
+    assert ask(search, "rye bread").notes == ()
+    assert ask(search, "rye bread qwertzu", verbatim=True).notes == ("no item has the word 'qwertzu'",)
+    assert ask(search, "towel bread").notes == (NOT_ALL,)
+    (note,) = ask(search, "tea brand: nobrand").notes[:1]
+    assert "'nobrand'" in note
+    assert ask(search, "qwertzu", verbatim=True).notes == (), "the fallback says it"
+
+
+def test_a_query_of_filters_alone_gets_what_sells(search: Search) -> None:
+    answer = ask(search, "under 5 dollars")
+    assert (answer.fallback, answer.read_as, len(answer.items)) == (None, "", 10)
+    assert not any("near in meaning" in item.reason or item.reason == "" for item in answer.items)
+    (first, *_), (second, *_) = (search.answer(SearchOptions(), pairs) for pairs in ([("under 5 dollars", None)], [("tea", None)]))
+    assert [one.items for one in search.answer(SearchOptions(), [("under 5 dollars", None), ("tea", None)])] == [first.items, second.items]
+
+
+def test_a_script_that_the_encoder_does_not_read_is_no_meaning(search: Search) -> None:
+    answer = ask(search, "สบู่")
+    assert (answer.fallback, len(answer.items)) == (UNREAD, 10)
+    assert not any("near in meaning" in item.reason for item in answer.items)
+
+
+def test_markup_is_not_looked_for(search: Search) -> None:
+    assert ids(ask(search, "<b>rye bread</b>")) == ids(ask(search, "rye bread"))
+    assert (ask(search, "<script>alert(1)</script>").items, ask(search, "<p></p>").fallback) == ((), NO_WORDS)
+
+
+def test_an_id_of_an_item_that_cannot_be_shown_is_said(search: Search) -> None:
+    shown = ask(search, "sku-13")
+    assert (shown.fallback, shown.notes, shown.items[0].reason) == (None, (), "its id is sku-13")
+    assert ask(search, "sku-12").fallback == NOT_SHOWN, "out of stock"
+    assert ask(search, "sku-13", max_price=0.5).fallback == NOTHING
 
 
 @pytest.mark.parametrize("text", ["sku-13", "SKU-13", " #sku-13 "])

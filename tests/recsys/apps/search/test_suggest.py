@@ -35,12 +35,12 @@ def suggester() -> Suggester:
 
 def test_names_that_begin_so_come_by_what_their_items_sell(suggester: Suggester) -> None:
     assert suggester.suggest("gree", 9) == [
-        Suggestion("Greek yoghurt", "item"),
-        Suggestion("Green tea", "item"),
+        Suggestion("Greek yoghurt", "item", "c"),
+        Suggestion("Green tea", "item", "b"),
         Suggestion("Green teas", "category"),
         Suggestion("Greenfield", "brand"),
     ]
-    assert suggester.suggest("gree", 1) == [Suggestion("Greek yoghurt", "item")]
+    assert suggester.suggest("gree", 1) == [Suggestion("Greek yoghurt", "item", "c")]
 
 
 @pytest.mark.parametrize(
@@ -64,22 +64,23 @@ def test_what_nothing_begins_with_is_completed_by_nothing(suggester: Suggester, 
 
 def shop_of(categories: list[str | None], brands: list[str | None], prices: list[float]) -> Any:
     frame = pl.DataFrame({"category": categories, "brand": brands}, schema={"category": pl.String, "brand": pl.String})
-    return SimpleNamespace(catalog=SimpleNamespace(frame=frame), prices=np.array(prices))
+    shelves = {name: (frame[name].rank("dense").cast(pl.Int32) - 1).fill_null(-1).to_numpy() for name in frame.columns}
+    return SimpleNamespace(catalog=SimpleNamespace(frame=frame), prices=np.array(prices)), shelves
 
 
 def test_facets_count_the_items_that_fit() -> None:
     snapshot = shop_of(["tea"] * 6 + ["bread"] * 3 + [None], ["acme"] * 10, [1, 2, 3, 4, 5, 6, 7, 8, 9, np.nan])
-    category, price = facets_of(snapshot, NOT_REVIEWED, np.arange(10))
+    category, price = facets_of(*snapshot, NOT_REVIEWED, np.arange(10))
     assert category == Facet("category", (("tea", 6), ("bread", 3)))
     assert price == Facet("price", (("1-3", 2), ("3-5", 2), ("5-7", 2), ("7-9", 3)))
-    assert facets_of(snapshot, NOT_REVIEWED, np.arange(5)) == (), "one category, one brand and few prices narrow nothing"
-    assert facets_of(snapshot, NOT_REVIEWED, np.arange(0)) == ()
+    assert facets_of(*snapshot, NOT_REVIEWED, np.arange(5)) == (), "one category, one brand and few prices narrow nothing"
+    assert facets_of(*snapshot, NOT_REVIEWED, np.arange(0)) == ()
     praised = PraisedAspects({"price": np.array([1, 2, 9]), "quality": np.array([0, 1, 2, 3, 4, 7])})
-    assert facets_of(snapshot, praised, np.arange(5)) == (Facet("praised", (("price", 2),)),), "all five are praised for quality"
-    assert facets_of(snapshot, praised, np.arange(10))[-1] == Facet("praised", (("quality", 6), ("price", 3)))
+    assert facets_of(*snapshot, praised, np.arange(5)) == (Facet("praised", (("price", 2),)),), "all five are praised for quality"
+    assert facets_of(*snapshot, praised, np.arange(10))[-1] == Facet("praised", (("quality", 6), ("price", 3)))
 
 
 def test_items_of_one_price_have_no_ranges_and_long_lists_of_names_are_cut() -> None:
     snapshot = shop_of(["tea"] * 20, [f"brand {row}" for row in range(20)], [2.5] * 20)
-    (brand,) = facets_of(snapshot, NOT_REVIEWED, np.arange(20))
+    (brand,) = facets_of(*snapshot, NOT_REVIEWED, np.arange(20))
     assert (brand.name, len(brand.values)) == ("brand", 10)

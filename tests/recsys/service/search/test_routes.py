@@ -117,10 +117,13 @@ def test_suggestions(shared: TestClient, monkeypatch: pytest.MonkeyPatch) -> Non
 
     def suggest(_search: Search, prefix: str, n: int = 8) -> list[Suggestion]:
         asked.append((prefix, n))
-        return [Suggestion("green tea", "query"), Suggestion("green tea large", "item", "sku-07")]
+        return [Suggestion("teas", "category"), Suggestion("green tea large", "item", "sku-07")]
 
     monkeypatch.setattr(Search, "suggest", suggest)
-    expected = [{"text": "green tea", "kind": "query", "item_id": None}, {"text": "green tea large", "kind": "item", "item_id": "sku-07"}]
+    expected = [
+        {"text": "teas", "kind": "category", "item_id": None},
+        {"text": "green tea large", "kind": "item", "item_id": "sku-07"},
+    ]
     for response in (
         shared.post("/v1/suggest", json={"prefix": "gre", "n": 5}),
         shared.get("/v1/suggest", params={"prefix": "gre", "n": "5"}),

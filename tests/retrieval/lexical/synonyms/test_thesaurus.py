@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.lexical.analyzer import Analyzer
+from retrieval.lexical.synonyms.phrases import Phrases
 from retrieval.lexical.synonyms.thesaurus import MOST_VARIANTS, Rewording, Thesaurus
 
 if TYPE_CHECKING:
@@ -236,3 +237,15 @@ def test_a_shops_own_words_come_first() -> None:
     assert own.read("loo rolls", CATALOGUES["en"]).variants[0].text == "bath tissue"
     assert own.read("Zyxomat ohne Zucker", CATALOGUES["en"]).variants[0].text == "coffee sugar free"
     assert THESAURUS.read("zyxomat", CATALOGUES["en"]).variants == ()
+
+
+def test_a_word_longer_than_any_compound_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch):
+    """Each of its parts would be stemmed, 1.5 s for a thousand letters."""
+    looked: list[str] = []
+    monkeypatch.setattr(Phrases, "_noun", lambda _phrases, word: looked.append(word))
+    phrases = Thesaurus.packaged().phrases
+    assert phrases.split_compound("q" * 40) == ("q" * 40,)
+    assert looked
+    looked.clear()
+    assert phrases.split_compound("q" * 41) == ("q" * 41,)
+    assert not looked

@@ -1,0 +1,59 @@
+"""Which items meet the filters that were read from a query's words, and which of the filters are dropped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ranking.filters import Filters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from features.data.histories import Histories
+    from recsys.snapshot.snapshot import Snapshot
+    from retrieval.lexical.query import QueryFilter
+
+
+def meeting(snapshot: Snapshot, one: QueryFilter, users: Histories) -> np.ndarray:
+    """Return which items meet a filter, bool (n_items,)."""
+    if one.kind == "brand":
+        return (snapshot.catalog.frame["brand"] == one.value).fill_null(value=False).to_numpy()
+    match one.value:
+        case tuple() as paths:
+            filters = Filters(categories=paths)
+        case float() as price:
+            filters = Filters(min_price=price) if one.kind == "min_price" else Filters(max_price=price)
+        case _:
+            filters = Filters(in_stock=True)
+    return filters.allowed(snapshot.catalog, snapshot.prices, users)
+
+
+def relaxed(each: Sequence[np.ndarray], allowed: np.ndarray, fitting: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """Drop filters that leave nothing of what was asked for: one, the last that helps, or else the last ones together.
+
+    Parameters
+    ----------
+    each : which items meet each filter, bool (n_items,).
+    allowed : what the options of the request allow, bool (n_items,).
+    fitting : items that have the query's words, bool (n_items,). If none of them is allowed, any item will do.
+
+    Returns
+    -------
+    dropped : places of the filters.
+    allowed : what the others leave, bool (n_items,).
+    """
+    wanted = allowed & fitting
+    wanted = wanted if wanted.any() else allowed
+    for dropped in _fewest_first(len(each)):
+        kept = [mask for place, mask in enumerate(each) if place not in dropped]
+        if np.logical_and.reduce([wanted, *kept]).any():
+            return dropped, np.logical_and.reduce([allowed, *kept])
+    return [], np.logical_and.reduce([allowed, *each])  # the options alone leave nothing
+
+
+def _fewest_first(n: int) -> Iterator[list[int]]:
+    yield []
+    yield from ([place] for place in reversed(range(n)))
+    yield from (list(range(begin, n)) for begin in reversed(range(n - 1)))

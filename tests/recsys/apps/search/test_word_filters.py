@@ -1,0 +1,51 @@
+"""Which filters of a query's words are dropped."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from recsys.apps.search.present import label
+from recsys.apps.search.word_filters import relaxed
+from retrieval.lexical.query import QueryFilter
+
+
+def mask(text: str) -> np.ndarray:
+    return np.array([letter == "1" for letter in text])
+
+
+@pytest.mark.parametrize(
+    ("each", "allowed", "fitting", "dropped", "left"),
+    [
+        (["1100", "0110"], "1111", "1111", [], "0100"),
+        (["1100", "0011"], "1111", "1111", [1], "1100"),
+        (["0011", "1111"], "1111", "1100", [0], "1111"),  # the last would not help
+        (["0011", "0001"], "1111", "1100", [0, 1], "1111"),
+        (["1100", "0011", "0011"], "1111", "1100", [1, 2], "1100"),
+        (["0110"], "1111", "0000", [], "0110"),  # no item has the words: any will do
+        (["0110"], "1011", "0100", [], "0010"),  # nor does one that is allowed
+        (["0110"], "0000", "1111", [], "0000"),
+        ([], "1010", "1111", [], "1010"),
+    ],
+)
+def test_as_few_as_leave_something(each: list[str], allowed: str, fitting: str, dropped: list[int], left: str) -> None:
+    found, mask_left = relaxed([mask(one) for one in each], mask(allowed), mask(fitting))
+    assert (found, mask_left.tolist()) == (dropped, mask(left).tolist())
+
+
+def test_many_filters_cost_no_more_than_their_number() -> None:
+    dropped, _ = relaxed([mask("01")] * 60, mask("11"), mask("10"))
+    assert dropped == list(range(60))
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        (("Grocery|Soup",), "in Soup"),
+        (("Grocery|Bread", "Grocery|Milk", "Grocery|Tea", "Grocery|Wine"), "in Grocery"),
+        (("Grocery|Soup", "Deli|Soup"), "in Soup"),
+        (("Deli|Soups", "Grocery|Soup", "Grocery|Soup mix", "Frozen|Soup bowls"), "in Soups, Soup, Soup mix, …"),
+    ],
+)
+def test_a_filter_of_a_department_has_its_name(paths: tuple[str, ...], said: str) -> None:
+    assert label(QueryFilter("category", paths, "in it")) == said
