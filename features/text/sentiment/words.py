@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from safetensors.numpy import load, save
 
-from features.text.classifier.terms import Terms
+from features.text.classifier.terms import Kind, Terms
 from features.text.sentiment.labels import CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+# Inverse of the ridge penalty, scikit-learn's C, by the kind of terms: see docs/decisions/091-sentiment.md.
+STRENGTH: dict[Kind, float] = {"words": 1.0, "characters": 5.0}
 ABSENT = -20.0  # logit of a class that training has not seen
 
 
@@ -36,18 +38,17 @@ class WordModel:
     bias: np.ndarray
 
     @classmethod
-    def fit(cls, texts: Sequence[str], labels: np.ndarray, strength: float = 1.0) -> WordModel:
+    def fit(cls, texts: Sequence[str], labels: np.ndarray) -> WordModel:
         """Fit with classes weighted to equal sums.
 
         Parameters
         ----------
         labels : of two classes at least, int (n,); a class that does not occur gets a logit that is never the highest.
-        strength : inverse of the ridge penalty, scikit-learn's C.
         """
         from sklearn.linear_model import LogisticRegression
 
         terms = Terms.fit(texts, 2)
-        model = LogisticRegression(C=strength, class_weight="balanced", max_iter=300).fit(terms.vectors(texts), labels)
+        model = LogisticRegression(C=STRENGTH[terms.kind], class_weight="balanced", max_iter=300).fit(terms.vectors(texts), labels)
         weights = np.zeros((len(terms.place), len(CLASSES)), dtype=np.float32)
         bias = np.full(len(CLASSES), ABSENT, dtype=np.float32)
         signs = np.array([[-0.5], [0.5]]) if len(model.classes_) == 2 else np.eye(len(CLASSES))  # of two classes, one has weights

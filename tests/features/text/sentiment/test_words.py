@@ -45,6 +45,13 @@ def test_logits_are_those_of_scikit_learn(text: str) -> None:
     assert WordModel.from_files(words.to_files()).logits([text]) == pytest.approx(expected, abs=1e-5)
 
 
+def test_characters_are_penalised_less_than_words() -> None:
+    texts, labels = ["很 好", "很好", "不 好", "不好", "一般", "一 般"], np.array([2, 2, 0, 0, 1, 1])
+    terms = TfidfVectorizer(analyzer=lambda one: terms_of(one, "characters"), min_df=2, sublinear_tf=True)
+    model = LogisticRegression(C=5.0, class_weight="balanced", max_iter=300).fit(terms.fit_transform(texts), labels)
+    assert WordModel.fit(texts, labels).logits(["好"]) == pytest.approx(model.decision_function(terms.transform(["好"])), abs=1e-4)
+
+
 def test_a_class_without_rows_is_never_the_likeliest() -> None:
     texts, labels = TEXTS[:2] + TEXTS[4:], np.array([0, 0, 2, 2, 2])
     assert WordModel.fit(texts, labels).logits([*TEXTS, "", "unseen"]).argmax(axis=1).tolist()[:2] == [0, 0]
