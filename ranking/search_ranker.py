@@ -65,8 +65,8 @@ def with_search_features(candidates: Candidates, stats: ItemStats, prices: np.nd
 
 
 def _relevance(candidates: Candidates) -> np.ndarray:
-    """Return the relevance of candidates, float32 (b, k); lists without candidates have none."""
-    return candidates.features.get(RELEVANCE, np.zeros(candidates.rows.shape, dtype=np.float32))
+    """Return the relevance of candidates, float32 (b, k); lists without candidates have no such feature."""
+    return candidates.features.get(RELEVANCE, np.ones(candidates.rows.shape, dtype=np.float32))
 
 
 def _best_relevance(candidates: Candidates) -> np.ndarray:
