@@ -102,7 +102,11 @@ class RayCluster:
         workers = self.trainers  # connects
         from recsys.compute.ray_train import fit
 
-        fit(training, workers, self.config, loopback=self.address == LOCAL)
+        try:
+            fit(training, workers, self.config, loopback=self.address == LOCAL)
+        except ClusterError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Leave the cluster; one that was started here ends. What runs next connects again."""
