@@ -59,10 +59,10 @@ def main() -> None:
     users = Histories.of_users(log, truth.users[judged], cut)
     fit, of_length = ALS.fit, {}
 
-    def once(events: Interactions, given_config: ALSConfig) -> ALS:  # the past windows' fits read no texts
-        if len(events) not in of_length:
-            of_length[len(events)] = fit(events, given_config)
-        return of_length[len(events)]
+    def once(log: Interactions, config: ALSConfig | None = None) -> ALS:  # the past windows' fits read no texts
+        if len(log) not in of_length:
+            of_length[len(log)] = fit(log, config)
+        return of_length[len(log)]
 
     ALS.fit = staticmethod(once)
     als = ALS.fit(log.capped(), config)
