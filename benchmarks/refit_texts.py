@@ -38,6 +38,18 @@ if TYPE_CHECKING:
 SHARES, DAYS, RESAMPLES = (0.05, 0.1), 28, 1000
 
 
+def fit_each_log_once() -> None:
+    """Keep the collaborative fits of past windows, which read no texts."""
+    fit, of_length = ALS.fit, {}
+
+    def once(log: Interactions, config: ALSConfig | None = None) -> ALS:
+        if len(log) not in of_length:
+            of_length[len(log)] = fit(log, config)
+        return of_length[len(log)]
+
+    ALS.fit = staticmethod(once)
+
+
 def main() -> None:
     """Print a row for each share."""
     parser = argparse.ArgumentParser()
@@ -57,14 +69,7 @@ def main() -> None:
     hits = np.zeros((len(judged), len(unsold)), dtype=bool)
     hits[user, np.searchsorted(unsold, truth.bought.item[debut])] = True
     users = Histories.of_users(log, truth.users[judged], cut)
-    fit, of_length = ALS.fit, {}
-
-    def once(events: Interactions, given_config: ALSConfig) -> ALS:  # the past windows' fits read no texts
-        if len(events) not in of_length:
-            of_length[len(events)] = fit(events, given_config)
-        return of_length[len(events)]
-
-    ALS.fit = staticmethod(once)
+    fit_each_log_once()
     als = ALS.fit(log.capped(), config)
     true_index = ItemIndex.build(vectors)
 

@@ -182,7 +182,7 @@ def _judged(files: Source, folder: Path, erased: ErasedUsers) -> _Judged:
     optional: dict[OptionalName, tuple[RawTable, CheckedTable]] = {
         name: judged_optional(name, table, files, checked_items, erased, folder) for name, table in raw.items()
     }
-    all_rows, checked_log = checked_log, stored(links.mark(checked_log), folder / "known.parquet", last)
+    all_rows, checked_log = checked_log, checked_log if links.complete else stored(links.mark(checked_log), folder / "known.parquet", last)
     if files.variants == "one":
         checked_items, checked_log = one_a_group(checked_items, checked_log, folder)
     if not checked_log.filter(pl.col("reason").is_null()).head(1).collect().height:

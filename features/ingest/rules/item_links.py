@@ -68,12 +68,14 @@ class ItemLinks:
     missing : words among the log's ids that stand for no id.
     read_as : `before`, an id of the log that the catalogue lacks, and `after`, the id that it is read as.
     notes : what was read as something else, and what was not, with counts.
+    complete : whether each id of the log is one of the catalogue and valid, so that `mark` changes nothing.
     """
 
     known: pl.DataFrame
     missing: tuple[str, ...] = ()
     read_as: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_IDS))
     notes: tuple[str, ...] = ()
+    complete: bool = False
 
     @classmethod
     def find(cls, checked_log: pl.LazyFrame, checked_items: pl.LazyFrame, name: str = "log") -> ItemLinks:
@@ -92,7 +94,8 @@ class ItemLinks:
             unknown = unknown.join(pl.concat([read_as, unclear]), left_on="item_id", right_on="before", how="anti")
             found.append(read_as.select(*_IDS))
             notes += _notes(name, difference, read_as, unclear)
-        return cls(known, tuple(missing), pl.concat(found), tuple(notes))
+        complete = not used.join(known.filter("valid"), on="item_id", how="anti").height
+        return cls(known, tuple(missing), pl.concat(found), tuple(notes), complete)
 
     def mark(self, checked_log: pl.LazyFrame) -> pl.LazyFrame:
         """Read ids of the log as those of the catalogue, and refuse valid rows without a valid item."""

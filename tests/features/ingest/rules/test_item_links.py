@@ -95,3 +95,15 @@ def test_known_ids_are_left_alone() -> None:
     links = ItemLinks.find(log, pl.LazyFrame({"item_id": ["a", "A", "B"], "reason": pl.Series([None] * 3, dtype=pl.String)}))
     assert (links.read_as.height, links.notes) == (0, ())
     assert links.mark(log).collect()["item_id"].to_list() == ["a", "B"]
+
+
+@pytest.mark.parametrize(
+    ("used", "refused", "complete"), [(["a", "B"], "", True), (["a"], "B", True), (["a", "B"], "B", False), (["A"], "", False)]
+)
+def test_marking_is_left_out_only_where_it_changes_nothing(used: list[str], refused: str, complete: bool) -> None:
+    none = pl.lit(None, pl.String)
+    log = pl.LazyFrame({"row": range(1, len(used) + 1), "item_id": used}).with_columns(reason=none, offence=none)
+    items = pl.LazyFrame({"item_id": ["a", "B"]}).with_columns(reason=pl.when(pl.col("item_id") == refused).then(pl.lit("no title")))
+    links = ItemLinks.find(log, items)
+    assert links.complete == complete
+    assert links.mark(log).collect().equals(log.collect()) == complete
