@@ -261,6 +261,15 @@ def test_words_are_searched_after_the_prompt_of_queries(ready: Any) -> None:
     assert not np.allclose(*dense, atol=1e-3)
 
 
+def test_an_item_named_by_its_id_is_three_times_as_relevant_as_what_lies_beside_it(ready: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("retrieval.text_search.NEAR", 0.01)  # what lies beside it is very near
+    items = ask(Search(open.open_recommender(ready.workspace)), "sku-03", explain=True).items
+    named, *others = (dict(item.contributions)[RELEVANCE] for item in items)
+    assert items[0].item_id == "sku-03"
+    assert others
+    assert named >= 3 * max(1.0, *others) - 1e-5
+
+
 def test_the_text_of_a_request_is_checked() -> None:
     assert checked_text(" tea ") == " tea "
     for text in ("", " \n", "x" * (MAX_LENGTH + 1)):
