@@ -66,6 +66,7 @@ removes one. `fallback` gives the reason why a list is not what was asked for.
   {"rank": 1, "item_id": "...", "title": "...", "category": "...", "price": 1.99, "score": 0.83, "probability": null, "reason": "..."}],
  "corrections": [{"typed": "...", "read": "..."}],
  "filters": [{"key": "max_price:3", "label": "up to 3", "words": "under 3 dollars", "relaxed": false}],
+ "notes": ["..."],
  "facets": {"category": [{"value": "...", "count": 12}]}}
 ```
 

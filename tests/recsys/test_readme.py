@@ -221,6 +221,8 @@ OPEN = (*OPEN, "typo", "ratios", "differences")
 def apart(documented: Any, found: Any, name: str = "") -> list[str]:
     """Keys that only one of the two has; of a list the first entry speaks for all."""
     if isinstance(documented, list):
+        if not documented:  # a list of sentences, which may be empty
+            return [] if all(isinstance(one, str) for one in found) else [name]
         return apart(documented[0], found[0], name) if found else [name]
     if not isinstance(documented, dict) or name in ("contributions", "facets"):
         return []

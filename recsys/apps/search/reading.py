@@ -9,7 +9,6 @@ from retrieval.lexical.query import SPELLING, SearchQuery, read_query
 from retrieval.text_search import Wording
 
 if TYPE_CHECKING:
-
     from recsys.apps.search.request import SearchOptions
     from retrieval.lexical.catalogue_words import CatalogueWords
     from retrieval.lexical.query import QueryFilter
