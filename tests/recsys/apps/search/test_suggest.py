@@ -62,7 +62,7 @@ def test_what_nothing_begins_with_is_completed_by_nothing(suggester: Suggester, 
     assert suggester.suggest(typed, 9) == []
 
 
-def shop_of(categories: list[str | None], brands: list[str | None], prices: list[float]) -> Any:
+def shop_of(categories: list[str | None], brands: list[str | None], prices: list[float]) -> tuple[Any, dict[str, Any]]:
     frame = pl.DataFrame({"category": categories, "brand": brands}, schema={"category": pl.String, "brand": pl.String})
     shelves = {name: (frame[name].rank("dense").cast(pl.Int32) - 1).fill_null(-1).to_numpy() for name in frame.columns}
     return SimpleNamespace(catalog=SimpleNamespace(frame=frame), prices=np.array(prices)), shelves
