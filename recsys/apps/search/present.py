@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 EXPLAINED = (RELEVANCE, LEXICAL_SCORE, DENSE_SCORE, PAIR_LOGIT, LOG_CLICKS, PREFERENCE)
 MOST_NAMED = 3  # categories of a filter
 FITTING = 0.5  # of the best relevance: items that count in facets
-ITSELF = 10.0  # relevance of an item that was asked for by its id: above all others
+ITSELF = 10.0  # relevance of an item that was asked for by its id: above all others, whatever lies beside it
 NO_WORDS = "the query has no word to look for: type what you look for"
 NOTHING = "no item meets the filters: remove one of them"
 NEAREST = "no item has these words: nearest in meaning"

@@ -20,6 +20,7 @@ from recsys.recommend import open
 from recsys.recommend.recent_events import recent_histories
 from recsys.settings.events import EventWeights
 from recsys.workspace.events import Event
+from retrieval.text_search import NEAR
 
 STRANGE = (
     *("", " ", "🍓🍓", "the of and", "\x00\x01\x1b[31m", "\u202e", "title:(", "*", "NOT (", "[a TO b]", "lone \ud800 surrogate"),
@@ -261,13 +262,13 @@ def test_words_are_searched_after_the_prompt_of_queries(ready: Any) -> None:
     assert not np.allclose(*dense, atol=1e-3)
 
 
-def test_an_item_named_by_its_id_is_three_times_as_relevant_as_what_lies_beside_it(ready: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("retrieval.text_search.NEAR", 0.01)  # what lies beside it is very near
-    items = ask(Search(open.open_recommender(ready.workspace)), "sku-03", explain=True).items
+def test_an_item_named_by_its_id_is_above_whatever_lies_beside_it(search: Search) -> None:
+    items = ask(search, "sku-03", explain=True).items
     named, *others = (dict(item.contributions)[RELEVANCE] for item in items)
     assert items[0].item_id == "sku-03"
     assert others
-    assert named >= 3 * max(1.0, *others) - 1e-5
+    nearest = (1 + search.text_search.config.category) / NEAR  # cosine 1 with the query, in a category that is as near
+    assert named > max(nearest, *others)
 
 
 def test_the_text_of_a_request_is_checked() -> None:
