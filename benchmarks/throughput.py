@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,24 +36,34 @@ PROGRAMS = {"throughput_two_workers": "recsys", "throughput_two_workers_cross_en
 TWICE, TAIL = 1.8, 3.0  # targets: throughput of two workers over one, and the 99th percentile over the median
 
 
-def loaded(service: Served, users: Path, rate: float = 0) -> list[Line]:
-    """Return the answers of one round."""
+@dataclass(frozen=True)
+class Round:
+    """The answers of one round, and the processor seconds of the service for them."""
+
+    lines: list[Line]
+    cpu_seconds: float
+
+
+def loaded(service: Served, users: Path, rate: float = 0) -> Round:
+    """Put the load of one round on the service."""
+    before = service.cpu_seconds
     with service.load(SECONDS, clients=CLIENTS, users=users, rate=rate) as load:
         pass
-    return [line for line in load.lines if line["status"] == 200]
+    return Round([line for line in load.lines if line["status"] == 200], service.cpu_seconds - before)
 
 
-def figures(rounds: Sequence[Sequence[Line]], workers: int) -> dict[str, float]:
-    """Return latency percentiles and answers a second over all rounds."""
-    lines = [line for some in rounds for line in some]
-    values = {f"p{share}_ms": percentile(lines, share) for share in (50, 95, 99)} | {"a_second": len(lines) / len(rounds) / SECONDS}
-    return {f"{name}_{workers}": round(value, 1) for name, value in values.items()}
+def figures(rounds: Sequence[Round], workers: int) -> dict[str, float]:
+    """Return latency percentiles, answers a second and cores in use over all rounds."""
+    lines, seconds = [line for one in rounds for line in one.lines], len(rounds) * SECONDS
+    values = {f"p{share}_ms": percentile(lines, share) for share in (50, 95, 99)} | {"a_second": len(lines) / seconds}
+    values["cores"] = sum(one.cpu_seconds for one in rounds) / seconds
+    return {f"{name}_{workers}": round(value, 2) for name, value in values.items()}
 
 
 def tail(service: Served, users: Path, a_second: float) -> None:
     """Print the row of latency at half load."""
     rounds = [loaded(service, users, a_second / 2) for _ in range(ROUNDS)]
-    ratios = [percentile(lines, 99) / percentile(lines, 50) for lines in rounds]
+    ratios = [percentile(one.lines, 99) / percentile(one.lines, 50) for one in rounds]
     say("tail_at_half_load", ratios, TAIL, None, rate=round(a_second / 2, 1), **figures(rounds, 1))
 
 
@@ -77,7 +88,7 @@ def main() -> None:
                 loaded(one, users), loaded(two, users)  # uncounted
                 pairs = [(loaded(one, users), loaded(two, users)) for _ in range(ROUNDS)]
                 ones, twos = zip(*pairs, strict=True)
-                say(row, [len(b) / len(a) for a, b in pairs], TWICE, None, **figures(ones, 1), **figures(twos, 2))
+                say(row, [len(b.lines) / len(a.lines) for a, b in pairs], TWICE, None, **figures(ones, 1), **figures(twos, 2))
                 if module == "recsys":
                     tail(one, users, figures(ones, 1)["a_second_1"])
 

@@ -10,8 +10,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import psutil
-
 from benchmarks.torture.outcome import report, run
 from benchmarks.torture.proxy import installed, proxied
 from benchmarks.torture.served import p99, percentile, served
@@ -77,10 +75,10 @@ class Measured:
     @classmethod
     def of(cls, service: Served, seconds: float, **load: object) -> Measured:
         """Put a load on the service for so many seconds."""
-        before = _cpu_seconds(service)
+        before = service.cpu_seconds
         with service.load(seconds, **load) as sent:
             pass
-        return cls(seconds, sent.lines, _cpu_seconds(service) - before)
+        return cls(seconds, sent.lines, service.cpu_seconds - before)
 
     @property
     def good(self) -> list[Line]:
@@ -96,11 +94,6 @@ class Measured:
     def efficiency(self) -> float:
         """Answers a processor second of the service."""
         return len(self.good) / self.cpu_seconds
-
-
-def _cpu_seconds(service: Served) -> float:
-    first = psutil.Process(service.process.pid)
-    return sum(sum(one.cpu_times()[:2]) for one in [first, *first.children(recursive=True)])
 
 
 if __name__ == "__main__":

@@ -98,6 +98,11 @@ class Served:
             total["threads"] += about.num_threads()
         return total
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor seconds that its processes have taken until now."""
+        return sum(sum(about.cpu_times()[:2]) for about in self._processes())
+
     def kill(self) -> None:
         """End all its processes at once, as a loss of power does."""
         for about in self._processes():
