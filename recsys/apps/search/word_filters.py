@@ -22,7 +22,7 @@ def meeting(snapshot: Snapshot, one: QueryFilter, users: Histories) -> np.ndarra
         return (snapshot.catalog.frame["brand"] == one.value).fill_null(value=False).to_numpy()
     match one.value:
         case tuple() as paths:
-            filters = Filters(categories=paths)
+            return snapshot.catalog.frame["category"].is_in(paths).fill_null(value=False).to_numpy()  # whole paths of this catalogue
         case float() as price:
             filters = Filters(min_price=price) if one.kind == "min_price" else Filters(max_price=price)
         case _:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
+import polars as pl
 import pytest
 
+from features.data.catalog import Catalog
+from features.data.histories import Histories
 from recsys.apps.search.present import label
-from recsys.apps.search.word_filters import relaxed
+from recsys.apps.search.word_filters import meeting, relaxed
 from retrieval.lexical.query import QueryFilter
 
 
@@ -34,6 +40,14 @@ def mask(text: str) -> np.ndarray:
 def test_as_few_as_leave_something(each: list[str], allowed: str, fitting: str, dropped: list[int], left: str) -> None:
     found, mask_left = relaxed([mask(one) for one in each], mask(allowed), mask(fitting))
     assert (found, mask_left.tolist()) == (dropped, mask(left).tolist())
+
+
+def test_a_category_of_the_words_is_its_own_paths_and_no_others_of_its_name() -> None:
+    paths = ["Milk", "Food|Milk", "Milk|Oat", None, "Food|Tea"]
+    items = pl.DataFrame({"item_id": list("abcde"), "title": list("abcde"), "category": paths}, schema_overrides={"category": pl.String})
+    snapshot: Any = SimpleNamespace(catalog=Catalog.from_frame(items), prices=np.ones(5))
+    found = meeting(snapshot, QueryFilter("category", ("Milk", "Food|Tea"), "in it"), Histories.of_baskets([[]], 0))
+    assert found.tolist() == [True, False, False, False, True]
 
 
 def test_many_filters_cost_no_more_than_their_number() -> None:
