@@ -61,6 +61,8 @@ def test_many_filters_cost_no_more_than_their_number() -> None:
         (("Grocery|Soup",), "in Soup"),
         (("Grocery|Bread", "Grocery|Milk", "Grocery|Tea", "Grocery|Wine"), "in Grocery"),
         (("Grocery|Soup", "Deli|Soup"), "in Soup"),
+        (("Food|Milk", "Food|Dairy|Milk"), "in Milk"),
+        (("Grocery|Tea", "Grocery|Drinks|Tea", "Grocery|Drinks|Tea|Green"), "in Tea"),
         (("Deli|Soups", "Grocery|Soup", "Grocery|Soup mix", "Frozen|Soup bowls"), "in Soups, Soup, Soup mix, …"),
     ],
 )
