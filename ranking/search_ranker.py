@@ -70,8 +70,8 @@ def _relevance(candidates: Candidates) -> np.ndarray:
 
 
 def _best_relevance(candidates: Candidates) -> np.ndarray:
-    """Return the best relevance of each query, above 0, float32 (b, 1)."""
-    return np.max(np.where(candidates.valid, _relevance(candidates), 0), axis=1, keepdims=True, initial=1e-6)
+    """Return the best relevance of each query, above 0, float32 (b, 1); candidates that only a rule added have none."""
+    return np.max(np.where(candidates.valid, np.nan_to_num(_relevance(candidates)), 0), axis=1, keepdims=True, initial=1e-6)
 
 
 @dataclass(frozen=True)

@@ -108,11 +108,14 @@ class ProductEvidence:
     def answer(self, desk: Desk, command: AskProduct) -> Answer | None:
         """Answer a question about a product; None where nothing that is known of it does.
 
-        Of allergens the shop alone is believed: no review is quoted.
+        Of allergens the shop alone is believed: no review is counted or quoted.
         """
+        shop_alone = asks_for_allergens(command.question)
+        if command.attribute == REVIEWS and not shop_alone and (counted := self._all_reviews(desk, command.item)):
+            return counted
         asked = _Asked(command.question, desk.wordings(command.question))
         passages = product_passages(self._snapshot, desk.row(command.item))
-        if asks_for_allergens(command.question):
+        if shop_alone:
             passages = [passage for passage in passages if passage.kind != PassageKind.REVIEW]
         else:
             asked, named = self._without_name(asked, passages[0])
@@ -123,7 +126,7 @@ class ProductEvidence:
         statements = [] if judged.passages[judged.best].kind == PassageKind.REVIEW else [self._of_shop(desk, command.item, judged)]
         return Answer((*statements, *self._of_reviews(desk, command.item, judged)), (command.item,))
 
-    def of_reviews(self, desk: Desk, item: str) -> Answer | None:
+    def _all_reviews(self, desk: Desk, item: str) -> Answer | None:
         """Count the reviews of a product that praise it and those that complain, each with a quote; None where none does either."""
         reviews, row = self._snapshot.reviews, desk.row(item)
         counted = reviews.counted.filter(pl.col("item") == row)

@@ -118,8 +118,6 @@ class TurnRunner:
         answer = self._desk.attribute(command.item, command.attribute) if command.attribute else None
         if answer is None and command.attribute == "description":
             answer = self._desk.show(command.item)
-        if command.attribute == "reviews":
-            answer = self.parts.evidence.of_reviews(self._desk, command.item)
         answer = answer or self.parts.evidence.answer(self._desk, command)
         if answer is not None:
             return Done(answer, state)

@@ -186,7 +186,8 @@ class SearchGroup:
     def _popular(self, user: Histories, mask: np.ndarray) -> Candidates:
         """Return what sells: all of it is as relevant, since no word says more."""
         found = self.search.recommender.popular(user, self.width, mask)
-        return replace(found, features={RELEVANCE: np.ones(found.rows.shape, dtype=np.float32)})
+        ones, zeros = np.ones(found.rows.shape, dtype=np.float32), np.zeros(found.rows.shape, dtype=np.float32)
+        return replace(found, features={RELEVANCE: ones, LEXICAL_SCORE: zeros})
 
     def _with_wanted(self, place: int, found: Candidates, mask: np.ndarray) -> Candidates:
         """Add the items that rules of merchandising.toml show for this very query; they are the least relevant until a rule places them."""

@@ -183,8 +183,9 @@ def label(one: QueryFilter) -> str:
 
 
 def _shelf(paths: Sequence[str]) -> str:
-    """Name categories by the last part of what their paths have in common, or else by the last part of each."""
-    common = [parts[0] for parts in zip(*(path.split("|") for path in paths), strict=False) if len(set(parts)) == 1]
+    """Name categories by the last name that all their paths have, at whatever depth, or else by the last part of each."""
+    first, *others = (path.split("|") for path in paths)
+    common = [name for name in first if all(name in parts for parts in others)]
     names = common[-1:] or list(dict.fromkeys(path.rsplit("|", 1)[-1] for path in paths))
     return ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
 

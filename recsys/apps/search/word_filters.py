@@ -9,7 +9,7 @@ import numpy as np
 from ranking.filters import Filters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from features.data.histories import Histories
     from recsys.snapshot.snapshot import Snapshot
@@ -22,7 +22,7 @@ def meeting(snapshot: Snapshot, one: QueryFilter, users: Histories) -> np.ndarra
         return (snapshot.catalog.frame["brand"] == one.value).fill_null(value=False).to_numpy()
     match one.value:
         case tuple() as paths:
-            filters = Filters(categories=paths)
+            return snapshot.catalog.frame["category"].is_in(paths).fill_null(value=False).to_numpy()  # whole paths of this catalogue
         case float() as price:
             filters = Filters(min_price=price) if one.kind == "min_price" else Filters(max_price=price)
         case _:
@@ -31,7 +31,7 @@ def meeting(snapshot: Snapshot, one: QueryFilter, users: Histories) -> np.ndarra
 
 
 def relaxed(each: Sequence[np.ndarray], allowed: np.ndarray, fitting: np.ndarray) -> tuple[list[int], np.ndarray]:
-    """Drop filters that leave nothing of what was asked for: one, the last that helps, or else the last ones together.
+    """Drop as few filters as leave something of what was asked for; of several ways the one that keeps the first filters.
 
     Parameters
     ----------
@@ -46,14 +46,14 @@ def relaxed(each: Sequence[np.ndarray], allowed: np.ndarray, fitting: np.ndarray
     """
     wanted = allowed & fitting
     wanted = wanted if wanted.any() else allowed
-    for dropped in _fewest_first(len(each)):
-        kept = [mask for place, mask in enumerate(each) if place not in dropped]
-        if np.logical_and.reduce([wanted, *kept]).any():
-            return dropped, np.logical_and.reduce([allowed, *kept])
-    return [], np.logical_and.reduce([allowed, *each])  # the options alone leave nothing
-
-
-def _fewest_first(n: int) -> Iterator[list[int]]:
-    yield []
-    yield from ([place] for place in reversed(range(n)))
-    yield from (list(range(begin, n)) for begin in reversed(range(n - 1)))
+    if not wanted.any():  # the options alone leave nothing
+        return [], np.logical_and.reduce([allowed, *each])
+    met = np.sum([np.zeros(len(allowed), dtype=np.int64), *each], axis=0)
+    best = wanted & (met == met[wanted].max())  # an item that meets most filters says which the fewest are that must go
+    dropped, left = [], allowed
+    for place, mask in enumerate(each):
+        if (best & mask).any():
+            best, left = best & mask, left & mask
+        else:
+            dropped.append(place)
+    return dropped, left

@@ -14,6 +14,7 @@ import pytest
 from features.data.catalog import Catalog
 from features.names import NEGATIVE, NEUTRAL, POSITIVE, SENTENCE
 from features.reviews.scored import SENTENCE_SCHEMA, ScoredReviews
+from recsys.apps.assistant.allergens import asks_for_allergens
 from recsys.apps.assistant.product_questions import ProductEvidence
 from recsys.apps.assistant.product_texts import PassageKind, attribute_passages, product_passages
 from recsys.apps.assistant.products import ProductDesk
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from recsys.apps.assistant.answers import Answer
+    from recsys.dialogue.commands import Attribute
 
 ITEMS = pl.DataFrame(
     {
@@ -97,11 +99,11 @@ class Shop:
     def wordings(self, text: str) -> list[tuple[str, ...]]:
         return [tuple(self.snapshot.lexical.analyzer.tokens(text))]
 
-    def ask(self, item: str, question: str) -> Answer | None:
-        return self.evidence.answer(self.desk, AskProduct(item=item, question=question))
+    def ask(self, item: str, question: str, attribute: Attribute | None = None) -> Answer | None:
+        return self.evidence.answer(self.desk, AskProduct(item=item, question=question, attribute=attribute))
 
-    def said(self, item: str, question: str) -> list[str]:
-        answer = self.ask(item, question)
+    def said(self, item: str, question: str, attribute: Attribute | None = None) -> list[str]:
+        answer = self.ask(item, question, attribute)
         return [statement.message.text for statement in answer.statements] if answer else []
 
 
@@ -139,15 +141,13 @@ def test_reviews_are_counted_and_quoted(shop: Shop) -> None:
 
 
 def test_what_customers_say_is_counted_and_quoted_on_both_sides(shop: Shop) -> None:
-    answer = shop.evidence.of_reviews(shop.desk, "kettle")
-    assert answer is not None
-    praise, complaint = (statement.message.text for statement in answer.statements)
+    praise, complaint = shop.said("kettle", "is it good?", "reviews")
     counted = shop.snapshot.reviews.counted.filter(item=shop.row("kettle"))["sentiment"].to_list()
     assert praise.startswith(f"{counted.count('positive')} review")
     assert "speak well of it" in praise or "speaks well of it" in praise
     assert complaint.startswith(f"{counted.count('negative')} review")
     assert "Loud, said a competitor." not in complaint, "it is left out"
-    assert Shop(ScoredReviews.empty()).evidence.of_reviews(shop.desk, "kettle") is None
+    assert Shop(ScoredReviews.empty()).ask("kettle", "is it good?", "reviews") is None
 
 
 def test_where_reviews_differ_both_sides_are_counted_and_one_left_out_is_in_neither(shop: Shop) -> None:
@@ -167,6 +167,49 @@ def test_of_allergens_no_review_is_believed(shop: Shop, question: str) -> None:
     assert shop.said("bar", question) == ["Honey bar: the shop gives ingredients as oats, honey, roasted hazelnut."]
     silent = Shop(items=ITEMS.with_columns(attributes=pl.lit(None, pl.String)))
     assert silent.ask("bar", question) is None, "a review alone, which says that there is none, is no answer"
+
+
+@pytest.mark.parametrize("question", ["Is it good for someone with a hazelnut allergy?", "Was sagen Kunden: gut bei Nussallergie?"])
+def test_of_allergens_no_review_is_counted_either(shop: Shop, question: str) -> None:
+    assert "No hazelnut that I could taste." in shop.said("bar", "is it good?", "reviews")[0]
+    assert not any("taste" in text for text in shop.said("bar", question, "reviews"))
+    silent = Shop(items=ITEMS.with_columns(attributes=pl.lit(None, pl.String)))
+    assert silent.ask("bar", question, "reviews") is None
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        *(
+            "ist es gut bei Nussallergie?",
+            "Sind Haselnüsse drin?",
+            "Ist es nussfrei?",
+            "auch Paranuss oder Nuß",
+            "gut bei Milcheiweißallergie?",
+        ),
+        *("enthält es Vollmilch?", "Ist es milchfrei?", "bei Lebensmittelunverträglichkeit", "with pecan pieces?", "est-il sans gluten ?"),
+        *("is it nut-free?", "¿contiene huevos?", "含有花生吗", "does it contain milk?"),
+    ],
+)
+def test_questions_about_allergens_are_told(question: str) -> None:
+    assert asks_for_allergens(question)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        *(
+            "Ist der Kaffee ein Genuss?",
+            "gibt es ein Bonussystem?",
+            "Ist es ein Nussknacker?",
+            "Ist Muskatnuss darin?",
+            "is it a nutcracker?",
+        ),
+        *("how many eggs does it hold?", "for milk?", "Passt Milch in die Kanne?", "in meiner Freizeit?", "enthält es einen Akku?"),
+    ],
+)
+def test_other_questions_are_none_about_allergens(question: str) -> None:
+    assert not asks_for_allergens(question)
 
 
 def test_no_statement_has_words_that_no_source_has(shop: Shop) -> None:

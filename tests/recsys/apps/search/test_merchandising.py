@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
+from features.data.histories import Histories
+from features.names import RELEVANCE_SHARE
+from ranking.calibration import Calibration
 from ranking.merchandising.rules import MerchandisingRules
+from ranking.search_ranker import FEATURES, LabelledLists, SearchRanker, fit_search_booster
 from recsys.apps.search.answers import SearchAnswer
 from recsys.apps.search.pipeline import Search
 from recsys.apps.search.request import SearchOptions
 from recsys.recommend import open
+from retrieval.candidates import Candidates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +73,36 @@ def test_each_query_of_several_has_its_own_rules(search: Search) -> None:
     tea, bread = Search(search.recommender.with_rules(rules)).answer(SearchOptions(k=5), [("tea", None), ("rye bread", "user-03")])
     assert tea.items[1].item_id == "sku-33"
     assert bread == ask(search, "rye bread", "user-03")
+
+
+def trained() -> SearchRanker:
+    """A ranker that has learned that what is more relevant is bought."""
+    shape = (40, 10)
+    rng = np.random.default_rng(0)
+    features = {name: rng.random(shape).astype(np.float32) for name in FEATURES}
+    rows, labels = np.tile(np.arange(shape[1]), (shape[0], 1)), rng.random(shape) < features[RELEVANCE_SHARE]
+    lists = Candidates(Histories.of_baskets([[]] * shape[0], 0), rows, np.zeros(shape, dtype=np.float32), features)
+    weights = np.ones(shape, dtype=np.float32)
+    booster = fit_search_booster(LabelledLists(lists, labels, weights), np.ones(shape[0], dtype=bool), 0, pairs=False)
+    return SearchRanker(booster, Calibration.fit(booster.log_odds(lists).ravel(), labels.ravel()))
+
+
+@pytest.mark.parametrize("make", [SearchRanker, trained], ids=["untrained", "trained"])
+def test_an_item_that_only_a_rule_shows_leaves_the_scores_of_the_others(search: Search, make: Callable[[], SearchRanker]) -> None:
+    pin = {"name": "p", "item": "sku-33", "position": 1, "where": {"queries": ["tea"]}}
+    ranker, answers = make(), []
+    for rules in ({"pin": [pin]}, {"pin": [pin | {"where": {"queries": ["rye bread"]}}]}):
+        ruled = Search(search.recommender.with_rules(MerchandisingRules.model_validate(rules)))
+        few = ruled.text_search.config.model_copy(
+            update={"candidates": 10}
+        )  # fewer than the tiny shop's items: the search does not find all
+        ruled.__dict__.update(ranker=ranker, text_search=replace(ruled.text_search, config=few))
+        answers += ruled.answer(SearchOptions(k=10), [("tea", None)])
+    pinned, plain = answers
+    assert "sku-33" not in {hit.item_id for hit in plain.items}
+    assert pinned.items[0].item_id == "sku-33"
+    assert [(hit.item_id, hit.score, hit.probability) for hit in pinned.items[1:]] == [
+        (hit.item_id, hit.score, hit.probability) for hit in plain.items[:9]
+    ]
+    assert (plain.items[0].probability is None) == (ranker.calibration is None)
+    json.dumps(pinned.to_dict(), allow_nan=False)

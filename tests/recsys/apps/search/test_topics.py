@@ -40,6 +40,11 @@ def test_a_query_is_of_the_category_that_the_search_finds(search: Search) -> Non
     assert not any("under 5 dollars" in row["examples"] for row in topics.values()), "a price alone is of no category"
 
 
+def test_queries_that_are_all_in_a_script_that_the_encoder_does_not_read_are_of_what_is_not_sold(search: Search) -> None:
+    found = search_topics(search, AspectList.packaged(), log("你好"))
+    assert found.topics["categories"].select("topic", "failed", "examples").rows() == [(NOT_SOLD, 1, ["你好"])]
+
+
 def test_a_category_does_not_depend_on_the_stock(search: Search) -> None:
     frame = search.recommender.snapshot.catalog.frame
     row = int(search.recommender.snapshot.catalog.rows(["sku-12"])[0])
