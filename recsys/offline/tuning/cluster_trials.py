@@ -20,7 +20,8 @@ from recsys.offline.tuning.objectives import RankingObjective, ReadingObjective,
 from recsys.offline.tuning.search_space import Knob
 from recsys.offline.tuning.trials import Stage
 from recsys.offline.tuning.watch import TrialLog
-from recsys.settings.settings import Settings
+from recsys.settings.settings import FILE_KEYS, Settings
+from recsys.settings.tracking import is_uri
 from recsys.training.find_or_train import TrainingPlan
 from recsys.training.options import TrainOptions
 from recsys.workspace.workspace import Workspace
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
     Objective = TowersObjective | RankingObjective | ReadingObjective
 
 _log = logging.getLogger(__name__)
+# What a trial reads, and `Settings.training_sections`. Others stay with the command: they may hold secrets.
+SECTIONS = (
+    *("events", "encoder", "pretrain", "tower", "train", "index", "retrieval", "search", "reviews"),
+    *("gbdt", "cross_encoder", "query_cross_encoder", "evaluate", "tracking"),
+)
 
 
 def tuning_plan(workspace: Workspace, settings: Settings, train: TrainOptions) -> tuple[TrainingPlan, Split]:
@@ -89,11 +95,9 @@ class TrialWorkers:
         return stage.trials()
 
     def _job(self, stage: Stage, objective: Objective, limits: dict[str, Any]) -> Job:
-        # Worker processes may stand in another folder. What they do not read stays here: it may hold secrets.
-        settings = self.settings.model_dump(mode="json", exclude_unset=True, exclude={"source", "serve", "assistant", "storage"})
         arguments = {
             "workspace": str(self.workspace.root.absolute()),
-            "settings": settings,
+            "settings": _of_workers(self.settings),
             "train": {"preset": self.train.preset, "device": self.train.device, "seed": self.train.seed},
             "key": self.key,
             "users": self.users,
@@ -133,6 +137,15 @@ def open_trials(
         path.touch()
 
     return run
+
+
+def _of_workers(settings: Settings) -> dict[str, Any]:
+    """Return what workers read of the settings, with absolute paths: their processes may stand in another folder."""
+    values = settings.model_dump(mode="json", exclude_unset=True, include=set(SECTIONS))
+    for section, key in FILE_KEYS:
+        if (where := values.get(section, {}).get(key)) and not is_uri(key, where):
+            values[section][key] = str(Path(where).absolute())
+    return values
 
 
 def _title(stage: Stage) -> str:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import HttpUrl
 
 from features.errors import DataError
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
 from recsys.compute.local import Processes
-from recsys.offline.tuning.cluster_trials import TrialWorkers
+from recsys.offline.tuning.cluster_trials import TrialWorkers, _of_workers
 from recsys.offline.tuning.search_space import with_values
 from recsys.offline.tuning.tune import TuneOptions, tune
+from recsys.settings.refresh import RefreshConfig
 from recsys.settings.settings import Settings
+from recsys.settings.tracking import TrackingConfig
 from recsys.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -39,7 +43,8 @@ class Watched(Processes):
 @pytest.fixture(scope="module")
 def quick(tiny_settings: Settings) -> Settings:
     fast = {"train.epochs": 1, "train.tuned_epochs": 0, "train.tuning": "frozen", "gbdt.boosters": 1}
-    return with_values(tiny_settings, fast).model_copy(update={"source": {"database": "postgresql://me:secret@host/shop"}})
+    secret = {"source": {"database": "postgresql://me:secret@host/shop"}, "refresh": RefreshConfig(webhook=HttpUrl("https://host/secret"))}
+    return with_values(tiny_settings, fast).model_copy(update=secret)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +71,15 @@ def test_all_stages_run_on_workers(workspace: Workspace, quick: Settings) -> Non
     again = Watched()
     assert tune(workspace, quick, TuneOptions(minutes=None, trials=2, users=40, test=False, cluster=again)).stages == report.stages
     assert again.jobs == [], "nothing is repeated"
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [("runs", str(Path("runs").absolute())), ("sqlite:///runs.db", "sqlite:///runs.db"), ("databricks", "databricks")],
+)
+def test_workers_of_another_folder_log_in_that_of_the_command(where: str, expected: str) -> None:
+    sent = _of_workers(Settings(tracking=TrackingConfig(mlflow=where, tensorboard=Path("events")), refresh=RefreshConfig()))
+    assert sent == {"tracking": {"mlflow": expected, "tensorboard": str(Path("events").absolute())}}
 
 
 def test_a_worker_that_finds_other_data_ends_the_search(workspace: Workspace, quick: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
