@@ -8,6 +8,7 @@ import tempfile
 import threading
 import uuid
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ray.exceptions import RayError
@@ -35,12 +36,20 @@ class LoopbackBackend(Backend):
 
     def on_start(self, worker_group: BaseWorkerGroup, backend_config: Any) -> None:
         """Have all workers join the group."""
-        store = os.path.join(tempfile.gettempdir(), f"recsys-group-{uuid.uuid4().hex}")
+        store = os.path.join(backend_config.folder, uuid.uuid4().hex)  # one each start
         worker_group.execute(_join, store, backend_config.backend)
 
 
+@dataclass
 class LoopbackConfig(TorchConfig):
-    """Torch's process group on the loopback interface."""
+    """Torch's process group on the loopback interface.
+
+    Attributes
+    ----------
+    folder : of this machine, for the files through which the workers meet.
+    """
+
+    folder: str = ""
 
     @property
     def backend_cls(self) -> type[Backend]:  # pyright: ignore[reportIncompatibleMethodOverride]  (torch's own backend is private)
@@ -61,12 +70,21 @@ def fit(training: Training, workers: int, config: ClusterConfig, *, loopback: bo
     ClusterError
         If workers die more than `config.retries` times, or the cluster is gone.
     """
-    backend = "nccl" if config.gpus >= 1 else "gloo"  # NCCL has no two processes on one GPU
+    with tempfile.TemporaryDirectory(prefix="recsys-group-") as folder, _interrupts_kept():
+        try:
+            _trainer(training, workers, config, LoopbackConfig(folder=folder) if loopback else TorchConfig()).fit()
+        except (TrainingFailedError, RayError) as error:
+            line = " ".join(str(error).split())[-200:]
+            raise ClusterError(f"{training.label} stopped on the cluster ({line}): run the same command again") from error
+
+
+def _trainer(training: Training, workers: int, config: ClusterConfig, group: TorchConfig) -> TorchTrainer:
+    group.backend = "nccl" if config.gpus >= 1 else "gloo"  # NCCL has no two processes on one GPU
     resources = {"CPU": float(config.cores), "GPU": config.gpus}
-    trainer = TorchTrainer(
+    return TorchTrainer(
         _in_worker,
         train_loop_config={"training": training, "device": "cuda" if config.gpus else "cpu"},
-        torch_config=(LoopbackConfig if loopback else TorchConfig)(backend=backend),
+        torch_config=group,
         scaling_config=ScalingConfig(num_workers=workers, use_gpu=config.gpus > 0, resources_per_worker=resources),
         run_config=RunConfig(
             name=f"ray-{uuid.uuid4().hex}",
@@ -74,12 +92,6 @@ def fit(training: Training, workers: int, config: ClusterConfig, *, loopback: bo
             failure_config=FailureConfig(max_failures=config.retries),
         ),
     )
-    try:
-        with _interrupts_kept():
-            trainer.fit()
-    except (TrainingFailedError, RayError) as error:
-        line = " ".join(str(error).split())[-200:]
-        raise ClusterError(f"{training.label} stopped on the cluster ({line}): run the same command again") from error
 
 
 def _in_worker(config: dict[str, Any]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +22,6 @@ from retrieval.two_tower.window_batches import WindowSampler
 from tests.recsys.compute.jobs import train_and_die
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Any
 
 DAY = 86_400
@@ -31,7 +32,7 @@ pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("Deprec
 def test_towers_go_on_after_a_death(cluster: RayCluster, shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = TrainConfig(users=16, positives=4, negatives=16, epochs=3, steps_per_epoch=2, patience=9, tuned_epochs=0)
     found, losses = [], []
-    before = signal.getsignal(signal.SIGINT)
+    before, groups = signal.getsignal(signal.SIGINT), set(Path(tempfile.gettempdir()).glob("recsys-group-*"))
     for name, work, where in (("whole", towers.train_in_group, Processes(2)), ("died", train_and_die, cluster)):
         monkeypatch.setattr(towers, "train_in_group", work)
         torch.manual_seed(0)
@@ -48,6 +49,7 @@ def test_towers_go_on_after_a_death(cluster: RayCluster, shop: Any, tmp_path: Pa
     assert np.array_equal(*found)
     addresses = [(tmp_path / "died" / f"listens-{rank}").read_text().split() for rank in range(2)]
     assert {address for some in addresses for address in some} <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+    assert set(Path(tempfile.gettempdir()).glob("recsys-group-*")) <= groups
     assert signal.getsignal(signal.SIGINT) is before, "Ctrl-C ends the command as before"
 
 
