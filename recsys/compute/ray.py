@@ -11,7 +11,7 @@ import logging
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from features.errors import ClusterError, one_line
 from recsys.compute.ray_connection import LOCAL, connected, prepare
@@ -85,6 +85,11 @@ class RayCluster:
             _log.warning("note: the towers are trained in this process, because Ray trains none for a program outside the cluster")
             return 0
         return self.workers if self.config.towers else 0
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """Where a worker trains: on its part of the GPUs, if it has one."""
+        return "cuda" if self.config.gpus else "cpu"
 
     def train(self, training: Training) -> None:
         """Do a training by Ray Train, which starts all processes again when one dies.

@@ -9,7 +9,7 @@ import logging
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from features.data.split import Split
 from features.errors import DataError
@@ -20,6 +20,7 @@ from recsys.offline.tuning.objectives import RankingObjective, ReadingObjective,
 from recsys.offline.tuning.search_space import Knob
 from recsys.offline.tuning.trials import Stage
 from recsys.offline.tuning.watch import TrialLog
+from recsys.settings.presets import find_device
 from recsys.settings.settings import FILE_KEYS, Settings
 from recsys.settings.tracking import is_uri
 from recsys.training.find_or_train import TrainingPlan
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from recsys.compute.job import Cluster
     from recsys.offline.tuning.trials import TrialResult
+    from recsys.settings.names import Device
 
     Objective = TowersObjective | RankingObjective | ReadingObjective
 
@@ -50,12 +52,29 @@ def tuning_plan(workspace: Workspace, settings: Settings, train: TrainOptions) -
     return TrainingPlan.of(settings, train, (catalog, split.history), split.cut), split
 
 
+def device_of_all(cluster: Cluster, requested: Device) -> Literal["cpu", "cuda"]:
+    """Return where the command and all workers run trials, as the settings that are searched depend on it: a GPU only where all have one.
+
+    Raises
+    ------
+    ConfigError
+        If a GPU was requested and torch sees none.
+    """
+    here = "cuda" if find_device(requested).type == "cuda" else "cpu"
+    if here == cluster.device:
+        return here
+    lacks = "cluster.gpus is 0" if here == "cuda" else "--device cpu was given" if requested == "cpu" else "this machine has no GPU"
+    _log.warning("note: all trials run on cpu, because %s", lacks)
+    return "cpu"
+
+
 @dataclass(frozen=True)
 class TrialWorkers:
     """Workers of a cluster that run trials.
 
     Attributes
     ----------
+    train : its device is that of the command and of all workers.
     key : of the training, which each worker must find for itself.
     users : users a window in the trials of the ranking.
     """

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 from pydantic import HttpUrl
 
 from features.errors import DataError
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
 from recsys.compute.local import Processes
-from recsys.offline.tuning.cluster_trials import TrialWorkers, _of_workers
+from recsys.compute.ray import RayCluster
+from recsys.offline.tuning.cluster_trials import TrialWorkers, _of_workers, device_of_all
 from recsys.offline.tuning.search_space import with_values
 from recsys.offline.tuning.tune import TuneOptions, tune
+from recsys.settings.cluster import ClusterConfig
 from recsys.settings.refresh import RefreshConfig
 from recsys.settings.settings import Settings
 from recsys.settings.tracking import TrackingConfig
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from recsys.compute.job import Job, Shard
+    from recsys.settings.names import Device
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ def test_all_stages_run_on_workers(workspace: Workspace, quick: Settings) -> Non
         assert stage.trials + stage.pruned + stage.failed == 2
         assert stage.failed == 0
         assert stage.best >= stage.current
+    assert {job.arguments["train"]["device"] for job in cluster.jobs} == {"cpu"}
     assert "secret" not in str([job.arguments for job in cluster.jobs])
     assert not any(job.folder.exists() for job in cluster.jobs)
     again = Watched()
@@ -80,6 +85,25 @@ def test_all_stages_run_on_workers(workspace: Workspace, quick: Settings) -> Non
 def test_workers_of_another_folder_log_in_that_of_the_command(where: str, expected: str) -> None:
     sent = _of_workers(Settings(tracking=TrackingConfig(mlflow=where, tensorboard=Path("events")), refresh=RefreshConfig()))
     assert sent == {"tracking": {"mlflow": expected, "tensorboard": str(Path("events").absolute())}}
+
+
+@pytest.mark.parametrize(
+    ("requested", "seen", "gpus", "expected", "note"),
+    [
+        ("auto", True, 0, "cpu", "because cluster.gpus is 0"),
+        ("cuda", True, 0, "cpu", "because cluster.gpus is 0"),
+        ("auto", True, 1, "cuda", None),
+        ("cpu", True, 1, "cpu", "because --device cpu was given"),
+        ("auto", False, 1, "cpu", "because this machine has no GPU"),
+        ("auto", False, 0, "cpu", None),
+    ],
+)
+def test_all_trials_run_on_one_device(
+    requested: Device, seen: bool, gpus: int, expected: str, note: str | None, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: seen)
+    assert device_of_all(RayCluster("local", ClusterConfig(gpus=gpus), Path()), requested) == expected
+    assert [record.getMessage().rpartition(", ")[2] for record in caplog.records] == [note] * (note is not None)
 
 
 def test_a_worker_that_finds_other_data_ends_the_search(workspace: Workspace, quick: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
