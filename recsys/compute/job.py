@@ -15,7 +15,7 @@ import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from filelock import FileLock, Timeout
 
@@ -151,6 +151,11 @@ class Cluster(Protocol):
     @property
     def trainers(self) -> int:
         """How many processes a training gets; 0 if this cluster takes none."""
+        ...
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """Where a worker trains, as torch names the type of a device."""
         ...
 
     def train(self, training: Training) -> None:

@@ -8,7 +8,7 @@ import socket
 import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from recsys.environment import usable_cores
 
@@ -48,6 +48,11 @@ class Processes:
     def trainers(self) -> int:
         """How many processes a training gets."""
         return self.workers
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """Where a process trains."""
+        return "cpu"
 
     def train(self, training: Training) -> None:
         """Do a training in the processes, which reach one another on the loopback interface; a process that dies ends it."""

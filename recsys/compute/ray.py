@@ -11,14 +11,14 @@ import logging
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from features.errors import ClusterError, one_line
 from recsys.compute.ray_connection import LOCAL, connected, prepare
 from recsys.environment import prepare_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from recsys.compute.job import Job, Shard, Training
@@ -71,14 +71,9 @@ class RayCluster:
         self.connect()
         import ray
 
-        config, there = self.config, ray.cluster_resources()
-        by_cores = int(there.get("CPU", 0) / config.cores)
-        by_gpus = int(there.get("GPU", 0) / config.gpus) if config.gpus else by_cores
-        workers = min(by_cores, by_gpus)
-        if workers < 1:
-            raise ClusterError(
-                f"the cluster at {self.address} has no {'GPU' if by_cores else 'core'} for a worker: lower cluster.gpus and cores"
-            )
+        workers, lacking = fitting([node["Resources"] for node in ray.nodes() if node["Alive"]], self.config)
+        if lacking:
+            raise ClusterError(f"the cluster at {self.address} has no {lacking} for a worker: lower cluster.gpus and cores")
         _log.info("Ray at %s: %d workers", self.address, workers)
         self._workers = workers
         return workers
@@ -90,6 +85,11 @@ class RayCluster:
             _log.warning("note: the towers are trained in this process, because Ray trains none for a program outside the cluster")
             return 0
         return self.workers if self.config.towers else 0
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """Where a worker trains: on its part of the GPUs, if it has one."""
+        return "cuda" if self.config.gpus else "cpu"
 
     def train(self, training: Training) -> None:
         """Do a training by Ray Train, which starts all processes again when one dies.
@@ -167,6 +167,22 @@ class Worker:
         """Make the result of a shard; return its place."""
         self._make(shard)
         return place
+
+
+def fitting(machines: Sequence[Mapping[str, float]], config: ClusterConfig) -> tuple[int, str]:
+    """Return how many workers fit on machines with these resources, each on one of them, and what is lacking for any.
+
+    A worker with a part of a GPU has it of one GPU, as Ray gives it out.
+    """
+    by_cores = [int(there.get("CPU", 0) // config.cores) for there in machines]
+    if not config.gpus:
+        return sum(by_cores), "" if any(by_cores) else "core"
+    by_gpus = [int(there.get("GPU", 0)) for there in machines]
+    by_gpus = [int(gpus * int(1 / config.gpus + 1e-9) if config.gpus < 1 else gpus // config.gpus) for gpus in by_gpus]
+    workers = sum(map(min, by_cores, by_gpus))
+    if workers:
+        return workers, ""
+    return 0, "core" if not any(by_cores) else "machine with both GPU and cores" if any(by_gpus) else "GPU"
 
 
 @contextmanager

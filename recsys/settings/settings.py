@@ -56,7 +56,7 @@ DEFAULT_FILE = Path("recsys.toml")
 PREFIX = "RECSYS_"
 _COMMAND_LINE = {"RECSYS_WORKSPACE", "RECSYS_CONFIG"}  # read before the settings are loaded
 # Keys outside [source] that name files, relative to the folder of the configuration.
-_FILES = (
+FILE_KEYS = (
     *(("search", "synonyms"), ("assistant", "templates"), ("campaign_copy", "banned_words")),
     *(("reviews", "aspects"), ("reviews", "polarities"), ("tracking", "mlflow"), ("tracking", "tensorboard"), ("storage", "url")),
 )
@@ -187,7 +187,7 @@ class Settings(BaseSettings):
 def load_settings(path: Path | None = None) -> Settings:
     """Read recsys.toml and the environment.
 
-    Paths in [source] and the keys of `_FILES` are relative to the file's folder.
+    Paths in [source] and the keys of `FILE_KEYS` are relative to the file's folder.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ def _read(path: Path) -> dict[str, Any]:
         sql = source.get("sql")
         if isinstance(sql, dict) and str(sql.get("uri")).startswith(SQLITE):
             sql["uri"] = f"{SQLITE}{path.parent / sql['uri'].removeprefix(SQLITE)}"
-    for section, key in _FILES:
+    for section, key in FILE_KEYS:
         values = table.get(section)
         if isinstance(values, dict) and isinstance(where := values.get(key), str) and not is_uri(key, where):
             values[key] = str(path.parent / where)

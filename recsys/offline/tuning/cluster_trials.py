@@ -9,7 +9,7 @@ import logging
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from features.data.split import Split
 from features.errors import DataError
@@ -20,7 +20,9 @@ from recsys.offline.tuning.objectives import RankingObjective, ReadingObjective,
 from recsys.offline.tuning.search_space import Knob
 from recsys.offline.tuning.trials import Stage
 from recsys.offline.tuning.watch import TrialLog
-from recsys.settings.settings import Settings
+from recsys.settings.presets import find_device
+from recsys.settings.settings import FILE_KEYS, Settings
+from recsys.settings.tracking import is_uri
 from recsys.training.find_or_train import TrainingPlan
 from recsys.training.options import TrainOptions
 from recsys.workspace.workspace import Workspace
@@ -30,10 +32,16 @@ if TYPE_CHECKING:
 
     from recsys.compute.job import Cluster
     from recsys.offline.tuning.trials import TrialResult
+    from recsys.settings.names import Device
 
     Objective = TowersObjective | RankingObjective | ReadingObjective
 
 _log = logging.getLogger(__name__)
+# What a trial reads, and `Settings.training_sections`. Others stay with the command: they may hold secrets.
+SECTIONS = (
+    *("events", "encoder", "pretrain", "tower", "train", "index", "retrieval", "search", "reviews"),
+    *("gbdt", "cross_encoder", "query_cross_encoder", "evaluate", "tracking"),
+)
 
 
 def tuning_plan(workspace: Workspace, settings: Settings, train: TrainOptions) -> tuple[TrainingPlan, Split]:
@@ -44,12 +52,29 @@ def tuning_plan(workspace: Workspace, settings: Settings, train: TrainOptions) -
     return TrainingPlan.of(settings, train, (catalog, split.history), split.cut), split
 
 
+def device_of_all(cluster: Cluster, requested: Device) -> Literal["cpu", "cuda"]:
+    """Return where the command and all workers run trials, as the settings that are searched depend on it: a GPU only where all have one.
+
+    Raises
+    ------
+    ConfigError
+        If a GPU was requested and torch sees none.
+    """
+    here = "cuda" if find_device(requested).type == "cuda" else "cpu"
+    if here == cluster.device:
+        return here
+    lacks = "cluster.gpus is 0" if here == "cuda" else "--device cpu was given" if requested == "cpu" else "this machine has no GPU"
+    _log.warning("note: all trials run on cpu, because %s", lacks)
+    return "cpu"
+
+
 @dataclass(frozen=True)
 class TrialWorkers:
     """Workers of a cluster that run trials.
 
     Attributes
     ----------
+    train : its device is that of the command and of all workers.
     key : of the training, which each worker must find for itself.
     users : users a window in the trials of the ranking.
     """
@@ -89,11 +114,9 @@ class TrialWorkers:
         return stage.trials()
 
     def _job(self, stage: Stage, objective: Objective, limits: dict[str, Any]) -> Job:
-        # Worker processes may stand in another folder. What they do not read stays here: it may hold secrets.
-        settings = self.settings.model_dump(mode="json", exclude_unset=True, exclude={"source", "serve", "assistant", "storage"})
         arguments = {
             "workspace": str(self.workspace.root.absolute()),
-            "settings": settings,
+            "settings": _of_workers(self.settings),
             "train": {"preset": self.train.preset, "device": self.train.device, "seed": self.train.seed},
             "key": self.key,
             "users": self.users,
@@ -133,6 +156,15 @@ def open_trials(
         path.touch()
 
     return run
+
+
+def _of_workers(settings: Settings) -> dict[str, Any]:
+    """Return what workers read of the settings, with absolute paths: their processes may stand in another folder."""
+    values = settings.model_dump(mode="json", exclude_unset=True, include=set(SECTIONS))
+    for section, key in FILE_KEYS:
+        if (where := values.get(section, {}).get(key)) and not is_uri(key, where):
+            values[section][key] = str(Path(where).absolute())
+    return values
 
 
 def _title(stage: Stage) -> str:

@@ -30,11 +30,13 @@ if TYPE_CHECKING:
 
     from recsys.offline.tuning.budget import Budget
     from recsys.offline.tuning.search_space import Knob, Values
+    from recsys.offline.tuning.watch import Watch
 
 _log = logging.getLogger(__name__)
 UNPRUNED = 2  # complete trials of a stage before which none is ended early
 CUT_OFF, FAILED = "cut_off", "failed"
 VALUES, WORKER = "values", "worker"
+TRAINS, DUPLICATE = "trains", "duplicate"
 WORKERS_APART = 1_000_000  # between the seeds of workers
 
 
@@ -147,20 +149,23 @@ class Stage:
         return study
 
     def _resume(self, study: optuna.Study) -> None:
-        """Enqueue the current settings and trials that were cut off."""
-        last = {of_json(trial.params): trial for trial in study.trials}
+        """Enqueue the current settings and trials that were cut off: what runs is by a dead process, as one search has the lock."""
+        running = [trial for trial in study.trials if trial.state == TrialState.RUNNING]
+        # What gave up to another trial tells nothing of the values.
+        last = {of_json(trial.params): trial for trial in study.trials if not trial.user_attrs.get(DUPLICATE)}
         if of_json(self.current) not in last:
             study.enqueue_trial(self.current)
-        # What runs is by a process that has ended: one search at a time has the lock.
-        self._again(study, [trial for trial in last.values() if trial.state == TrialState.RUNNING or trial.user_attrs.get(CUT_OFF)])
+        self._again(study, [*running, *(trial for trial in last.values() if trial.user_attrs.get(CUT_OFF))])
 
     def _again(self, study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
-        """Enqueue trials that did not end."""
+        """Enqueue trials that did not end, each values once."""
+        waiting = {of_json(trial.system_attrs.get("fixed_params")) for trial in study.get_trials(states=(TrialState.WAITING,))}
         for trial in trials:
             if trial.state == TrialState.RUNNING:
                 study.tell(trial.number, state=TrialState.FAIL)
-            if trial.params:
+            if trial.params and of_json(trial.params) not in waiting:
                 study.enqueue_trial(trial.params)
+                waiting.add(of_json(trial.params))
 
     def _one(self, study: optuna.Study, objective: TrialObjective, budget: Budget, watch: Watch | None, worker: int | None = None) -> bool:
         """Run one trial; return whether there is time for another."""
@@ -179,7 +184,7 @@ class Stage:
         try:
             if watch:
                 watch.begin(self.name, trial.number, values)
-            known = self._known(study, trial.number, values)
+            known = self._known(study, trial, values)
             value = objective(values, self.folder_of(values), report) if known is None else known
         except Pruned:
             study.tell(trial, state=TrialState.PRUNED)
@@ -211,10 +216,17 @@ class Stage:
         trial.set_user_attr(VALUES, values)
         return trial, values
 
-    def _known(self, study: optuna.Study, number: int, values: Values) -> float | None:
-        """Return what an earlier trial with the values is worth, None if there is none; raise `Pruned` while another worker trains them."""
-        if any(other.user_attrs.get(VALUES) == values for other in _running(study) if other.number != number):
-            raise Pruned  # in the same folder
+    def _known(self, study: optuna.Study, trial: optuna.Trial, values: Values) -> float | None:
+        """Return what an earlier trial with the values is worth, None if there is none; raise `Pruned` while another worker trains them.
+
+        Of workers that look at the same moment, that of the lowest number trains. One of a lower number may come later: so whoever trains
+        says so. Between its look and that, both train: a waste, as they make the same files.
+        """
+        others = [other for other in _running(study) if other.number != trial.number and other.user_attrs.get(VALUES) == values]
+        if any(other.number < trial.number or other.user_attrs.get(TRAINS) for other in others):
+            trial.set_user_attr(DUPLICATE, True)
+            raise Pruned
+        trial.set_user_attr(TRAINS, True)
         return {of_json(done.values): done.value for done in self._done(study)}.get(of_json(values))
 
     def _told(self, watch: Watch | None, how: str, value: float | None) -> None:
@@ -261,22 +273,6 @@ class Stage:
         ended = study.get_trials(deepcopy=False, states=states)
         done = [trial for trial in ended if trial.state != TrialState.FAIL or FAILED in trial.user_attrs]
         return [trial for trial in done if not trial.user_attrs.get(CUT_OFF)]
-
-
-class Watch(Protocol):
-    """Told what the trials do, for the log and for trackers of experiments."""
-
-    def begin(self, stage: str, number: int, values: Values) -> None:
-        """Take the beginning of a trial."""
-        ...
-
-    def step(self, step: int, value: float) -> None:
-        """Take its value after a step."""
-        ...
-
-    def end(self, how: str, value: float | None) -> None:
-        """Take its end."""
-        ...
 
 
 def best_of(trials: Sequence[TrialResult]) -> TrialResult:

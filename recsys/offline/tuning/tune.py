@@ -15,7 +15,7 @@ from features.errors import DataError
 from features.storage.atomic import write_whole
 from features.storage.digests import of_json
 from recsys.offline.tuning.budget import Budget
-from recsys.offline.tuning.cluster_trials import TrialWorkers, tuning_plan
+from recsys.offline.tuning.cluster_trials import TrialWorkers, device_of_all, tuning_plan
 from recsys.offline.tuning.comparison import Candidate, compare
 from recsys.offline.tuning.journal import mend
 from recsys.offline.tuning.objectives import RankingObjective, ReadingObjective, TowersObjective, TuningShop
@@ -82,6 +82,8 @@ def tune(workspace: Workspace, settings: Settings, options: TuneOptions, budget:
     """
     fixed = set_by_user(settings) | checked_keys(options.keep)
     finish(workspace)
+    if options.cluster is not None:
+        options = replace(options, train=replace(options.train, device=device_of_all(options.cluster, options.train.device)))
     plan, split = tuning_plan(workspace, settings, options.train)
     root = workspace.root / "tuning"
     folder = workspace.cache / "tuning" / of_json([VERSION, plan.key])[:16]

@@ -6,7 +6,7 @@ import logging
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from recsys.tracking.run import TrackedRun, tracked
 
@@ -17,9 +17,25 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+class Watch(Protocol):
+    """Told what the trials do, for the log and for trackers of experiments."""
+
+    def begin(self, stage: str, number: int, values: Values) -> None:
+        """Take the beginning of a trial."""
+        ...
+
+    def step(self, step: int, value: float) -> None:
+        """Take its value after a step."""
+        ...
+
+    def end(self, how: str, value: float | None) -> None:
+        """Take its end."""
+        ...
+
+
 @dataclass
 class TrialLog:
-    """Implements `recsys.offline.tuning.trials.Watch`."""
+    """Implements `Watch`."""
 
     tracking: TrackingConfig
     name: str = ""

@@ -66,7 +66,8 @@ class TextVectors:
 def train_on(cluster: Cluster | None, cache: Path | None, run: TrainingRun, config: TrainConfig) -> None:
     """Train the epochs of the towers on a cluster; `fit_towers` finds them done in the run's folder.
 
-    Nothing is done without a cluster, or with one that takes no trainings.
+    Nothing is done without a cluster, with one that takes no trainings, or with one whose workers train on another device than was chosen
+    for the run. A machine without a GPU has no choice, so a run of it may train on the GPUs of a cluster.
 
     Parameters
     ----------
@@ -74,7 +75,7 @@ def train_on(cluster: Cluster | None, cache: Path | None, run: TrainingRun, conf
     run : its `validate` is a `ValidationNdcg`, or `no_validation`.
     """
     trainers = 0 if cluster is None else cluster.trainers
-    if cluster is None or not trainers:
+    if cluster is None or not trainers or not _agrees(cluster, next(run.tower.parameters()).device.type):
         return
     assert cache is not None, "a cluster reads and writes in the cache"
     checkpoints, before = run.folder.absolute(), int(read_progress(run.folder / LAST).get("epoch", -1)) + 1
@@ -95,6 +96,15 @@ def train_on(cluster: Cluster | None, cache: Path | None, run: TrainingRun, conf
             told["validation_ndcg"] = progress[f"curve{epoch}"]
         _log.info("towers epoch %d of %d: %s", epoch + 1, config.epochs, ", ".join(f"{name} {value:.4f}" for name, value in told.items()))
         run.on_epoch("towers", epoch, told)
+
+
+def _agrees(cluster: Cluster, device: str) -> bool:
+    """Return whether a cluster trains where a run does; say so if it does not."""
+    if cluster.device == device or (device == "cpu" and not torch.cuda.is_available()):
+        return True
+    text = "note: the towers train in this process, on %s, because a worker of the cluster trains on %s: change --device or cluster.gpus"
+    _log.warning(text, device, cluster.device)
+    return False
 
 
 def train_in_group(group: ProcessGroup, inputs: str, checkpoints: str) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -15,7 +15,7 @@ from features.errors import ClusterError, DataError
 from features.progress import silent
 from recsys.compute.job import Job, cut, results
 from recsys.compute.local import Processes
-from recsys.compute.ray import open_cluster
+from recsys.compute.ray import fitting, open_cluster
 from recsys.settings.cluster import ClusterConfig
 from tests.recsys.compute.jobs import open_squares
 
@@ -66,6 +66,23 @@ def test_it_listens_on_the_loopback_interface_alone(cluster: RayCluster) -> None
             listening += [one for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
     assert len(listening) >= 3, "the head, the scheduler and this process listen"
     assert {one.laddr.ip for one in listening} <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+
+
+@pytest.mark.parametrize(
+    ("machines", "settings", "expected"),
+    [
+        ([(3, 0), (3, 0)], {"cores": 2}, (2, "")),
+        ([(8, 2), (8, 0)], {"gpus": 1}, (2, "")),
+        ([(8, 1), (8, 1)], {"gpus": 2}, (0, "GPU")),
+        ([(8, 2)], {"gpus": 0.6}, (2, "")),
+        ([(20, 1)], {"gpus": 0.1}, (10, "")),
+        ([(1, 1), (8, 0)], {"gpus": 1, "cores": 2}, (0, "machine with both GPU and cores")),
+        ([(1, 0)], {"cores": 2}, (0, "core")),
+        ([], {}, (0, "core")),
+    ],
+)
+def test_a_worker_fits_on_one_machine(machines: list[tuple[int, int]], settings: dict[str, Any], expected: tuple[int, str]) -> None:
+    assert fitting([{"CPU": cores, "GPU": gpus} for cores, gpus in machines], ClusterConfig(**settings)) == expected
 
 
 IMPORTED_FIRST = """

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import signal
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 
+from features.errors import DataError
+from recsys.compute.job import Training
 from recsys.compute.local import Processes
 from recsys.compute.ray import RayCluster
 from recsys.settings.cluster import ClusterConfig
@@ -17,10 +21,9 @@ from retrieval.two_tower.config import TowerConfig, TrainConfig
 from retrieval.two_tower.model import TwoTower
 from retrieval.two_tower.trainer import TrainingRun, fit_towers, no_validation
 from retrieval.two_tower.window_batches import WindowSampler
-from tests.recsys.compute.jobs import train_and_die
+from tests.recsys.compute.jobs import refuse, train_and_die
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Any
 
 DAY = 86_400
@@ -31,7 +34,7 @@ pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("Deprec
 def test_towers_go_on_after_a_death(cluster: RayCluster, shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = TrainConfig(users=16, positives=4, negatives=16, epochs=3, steps_per_epoch=2, patience=9, tuned_epochs=0)
     found, losses = [], []
-    before = signal.getsignal(signal.SIGINT)
+    before, groups = signal.getsignal(signal.SIGINT), set(Path(tempfile.gettempdir()).glob("recsys-group-*"))
     for name, work, where in (("whole", towers.train_in_group, Processes(2)), ("died", train_and_die, cluster)):
         monkeypatch.setattr(towers, "train_in_group", work)
         torch.manual_seed(0)
@@ -48,7 +51,15 @@ def test_towers_go_on_after_a_death(cluster: RayCluster, shop: Any, tmp_path: Pa
     assert np.array_equal(*found)
     addresses = [(tmp_path / "died" / f"listens-{rank}").read_text().split() for rank in range(2)]
     assert {address for some in addresses for address in some} <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+    assert set(Path(tempfile.gettempdir()).glob("recsys-group-*")) <= groups
     assert signal.getsignal(signal.SIGINT) is before, "Ctrl-C ends the command as before"
+
+
+def test_an_error_of_the_training_ends_it(cluster: RayCluster, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^a number is negative: give positive ones$"):
+        cluster.train(Training("training", refuse, {"log": str(tmp_path / "log")}, tmp_path))
+    assert sorted((tmp_path / "log").read_text().split()) == ["0", "1"], "no process tries it again"
+    assert not list(tmp_path.glob("fault-*"))
 
 
 def test_none_are_trained_from_outside_a_cluster_or_against_the_settings(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

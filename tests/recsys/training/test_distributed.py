@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +14,16 @@ import torch
 
 from features.data.interactions import DAY
 from recsys.compute.local import Processes
+from recsys.compute.ray import RayCluster
+from recsys.settings.cluster import ClusterConfig
 from recsys.training import towers
+from recsys.training.distributed.towers import train_on
 from recsys.training.job import TrainingJob
 from recsys.training.towers import TextModels, fit_text_models
 from recsys.training.windows import Windows
+from retrieval.two_tower.config import TrainConfig
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from recsys.compute.job import Cluster
 
 CPU = torch.device("cpu")
@@ -44,6 +49,21 @@ def fitted(job: TrainingJob, cluster: Cluster | None, folder: Path, tower: dict[
     job = replace(job, settings=settings.model_copy(update=update), cluster=cluster, cache=folder / "cache")
     job = replace(job, on_epoch=lambda *told: losses.append(told[2]["loss"]))
     return losses, fit_text_models(job, CPU, folder, folder.parent)
+
+
+@pytest.mark.parametrize(
+    ("device", "seen", "gpus", "agrees"),
+    [("cuda", True, 0, False), ("cuda", True, 1, True), ("cpu", True, 1, False), ("cpu", True, 0, True), ("cpu", False, 1, True)],
+)
+def test_a_cluster_of_another_device_is_left_aside(
+    device: str, seen: bool, gpus: int, agrees: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: seen)
+    run: Any = SimpleNamespace(tower=SimpleNamespace(parameters=lambda: iter([SimpleNamespace(device=SimpleNamespace(type=device))])))
+    monkeypatch.setattr(RayCluster, "trainers", 2)
+    with pytest.raises(AssertionError, match="in the cache") if agrees else nullcontext():
+        train_on(RayCluster("local", ClusterConfig(gpus=gpus), Path()), None, run, TrainConfig())
+    assert ("note: the towers train in this process, on" in caplog.text) != agrees
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from optuna.trial import TrialState
 
 from features.errors import ModelError
 from features.storage.digests import of_json
 from recsys.offline.tuning.budget import Budget
 from recsys.offline.tuning.journal import mend
 from recsys.offline.tuning.search_space import Knob, Values
-from recsys.offline.tuning.trials import OutOfTime, Stage, StepReport, best_of
+from recsys.offline.tuning.trials import OutOfTime, Pruned, Stage, StepReport, best_of
 
 KNOBS = (Knob("train.lr", "float", 1e-4, 1e-1, log=True), Knob("gbdt.leaves", "int", 2, 64), Knob("tower.dim", "choice", choices=(64, 128)))
 CURRENT: Values = {"train.lr": 0.001, "gbdt.leaves": 31, "tower.dim": 64}
@@ -242,6 +243,54 @@ class TestWorkers:
         assert len(first.seen) == 1
         assert second.seen == []
         assert stage().counts() == {"complete": 2, "pruned": 1, "failed": 0}
+
+    @pytest.mark.parametrize("look", [0, 1])
+    def test_of_two_workers_with_the_same_values_the_lower_number_trains(self, stage, monkeypatch: pytest.MonkeyPatch, look: int) -> None:
+        stage().run(Objective(), Budget(), 1)
+        monkeypatch.setattr("recsys.offline.tuning.trials._suggest", lambda _trial, knob: knob.low if knob.kind != "choice" else 128)
+        run, known = stage(), Stage._known
+        study = run._study()
+        asked = [run._asked(study, worker) for worker in range(2)]  # both have written their values
+        trained = []
+        for trial, values in asked[::-1] if look else asked:
+            try:
+                assert known(run, study, trial, values) is None
+                trained.append(trial.number)
+            except Pruned:
+                study.tell(trial, state=TrialState.PRUNED)
+        assert trained == [1]
+
+    def test_a_trial_of_a_lower_number_that_begins_later_gives_up(self, stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        stage().run(Objective(), Budget(), 1)
+        monkeypatch.setattr("recsys.offline.tuning.trials._suggest", lambda _trial, knob: knob.low if knob.kind != "choice" else 128)
+        run = stage()
+        study = run._study()
+        late = study.ask()
+        later, values = run._asked(study, 1)
+        assert run._known(study, later, values) is None
+        late.set_user_attr("values", values)
+        with pytest.raises(Pruned):
+            run._known(study, late, values)
+
+    def test_a_killed_trial_goes_on_though_another_gave_up_to_it(self, stage) -> None:
+        stage().run(Objective(), Budget(), 1)
+        values = CURRENT | {"gbdt.leaves": 40}
+        for _ in range(2):
+            stage()._study().enqueue_trial(values)
+
+        def die(_trial: int, epoch: int) -> None:
+            if epoch == 1:
+                stage().work(Objective(), Budget(), 1, None, 1)
+                raise KeyboardInterrupt
+
+        died, again = Objective(die), Objective()
+        with pytest.raises(KeyboardInterrupt):
+            stage().work(died, Budget(), 1, None, 0)
+        stage().run(Objective(), Budget(), 1)  # it begins no other trial, and enqueues this one once
+        stage().run(again, Budget(), 4)
+        assert died.seen[0] == again.seen[0] == values
+        assert again.epochs[0] == (0, 1)
+        assert again.seen.count(values) == 1
 
     def test_failures_of_workers_are_told_by_the_command(self, stage) -> None:
         stage().run(Objective(), Budget(), 1)
