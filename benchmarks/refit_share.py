@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eval.metrics.intervals import Bootstrap
 from eval.metrics.lists import ndcg
 from eval.protocol.ground_truth import GroundTruth
 from features.data.histories import Histories
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from retrieval.collaborative.scoring import ItemScorer
 
 SHARES = (0.01, 0.02, 0.05, 0.1)
-DAYS, K, RESAMPLES = 28, 10, 1000
+DAYS, K = 28, 10
 
 
 def main() -> None:
@@ -60,8 +61,7 @@ def main() -> None:
         answered = Recommender(model, replace(snapshot, now=cut, **vars(aggregates))).recommend(users, K)
         return {"list": of(answered)} | {name: of(_best(getattr(collaborative, name), users)) for name in ("ease", "item_knn", "als")}
 
-    fresh, random = lists(counted.collaborative), np.random.default_rng(0)
-    sample = random.integers(0, len(truth.users), (RESAMPLES, len(truth.users)))
+    fresh = lists(counted.collaborative)
     for share in given.share or SHARES:
         # Of n events that a model has learned from, n * share have come since.
         until = int(times[int(len(times) / (1 + share))])
@@ -69,9 +69,8 @@ def main() -> None:
         fitted = Collaborative.fit(earlier, until, model.retrieval, snapshot.review_words)
         figures = {"events": len(history) - len(earlier), "days": round((cut - until) / DAY, 1)}
         for name, one in lists(fitted.carried_over(rows, history, cut)).items():
-            ratio = float(np.nanmean(one) / np.nanmean(fresh[name]))
-            low, high = np.quantile(np.nanmean(one[sample], axis=1) / np.nanmean(fresh[name][sample], axis=1), [0.025, 0.975])
-            row = {"name": f"refit_share_{share:g}_{name}", "ratio": ratio, "low": float(low), "high": float(high), "target": 0.99}
+            ratio = Bootstrap().paired_ratio(one, fresh[name])
+            row = {"name": f"refit_share_{share:g}_{name}", "ratio": ratio.value, "low": ratio.low, "high": ratio.high, "target": 0.99}
             print(json.dumps(row | {"kept": float(np.nanmean(one))} | figures), flush=True)
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from eval.metrics.intervals import Bootstrap
 from eval.protocol.ground_truth import GroundTruth
 from features.data.histories import Histories
 from features.data.interactions import DAY
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from features.data.interactions import Interactions
     from retrieval.collaborative.als import ALSConfig
 
-SHARES, DAYS, RESAMPLES = (0.05, 0.1), 28, 1000
+SHARES, DAYS = (0.05, 0.1), 28
 
 
 def fit_each_log_once() -> None:
@@ -83,11 +84,10 @@ def main() -> None:
         found = carried.scorer(catalog, text_of, als).scores(users)[:, unsold]
         return np.array([roc_auc_score(hit, of_user) for hit, of_user in zip(hits, found, strict=True)])
 
-    sample = np.random.default_rng(0).integers(0, len(judged), (RESAMPLES, len(judged)))
     for share in given.share or SHARES:
         one, fresh = scores(share), scores(0.0)
-        low, high = np.quantile(one[sample].mean(axis=1) / fresh[sample].mean(axis=1), [0.025, 0.975])
-        row = {"name": f"refit_texts_{share:g}", "ratio": float(one.mean() / fresh.mean()), "low": float(low), "high": float(high)}
+        ratio = Bootstrap().paired_ratio(one, fresh)
+        row = {"name": f"refit_texts_{share:g}", "ratio": ratio.value, "low": ratio.low, "high": ratio.high}
         print(json.dumps(row | {"target": 0.99, "kept": float(one.mean()), "users": len(judged)}), flush=True)
 
 
