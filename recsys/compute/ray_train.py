@@ -92,7 +92,7 @@ def fit(training: Training, workers: int, config: ClusterConfig, *, loopback: bo
             _raise(fault)
         except (TrainingFailedError, RayError) as error:
             _raise(fault)
-            line = " ".join(str(error).split())[-200:]
+            line = one_line(error)[-200:]
             raise ClusterError(f"{training.label} stopped on the cluster ({line}): run the same command again") from error
         finally:
             fault.unlink(missing_ok=True)

@@ -41,7 +41,7 @@ LAST = "towers-last.safetensors"  # of the trainer
 
 
 @dataclass
-class TextVectors:
+class PooledTexts:
     """What the training of towers needs of texts: their pooled vectors, and an encoder without weights.
 
     Attributes
@@ -158,5 +158,5 @@ def _from_files(files: Mapping[str, bytes], device: torch.device) -> tuple[Train
     teachers = [
         Teacher(TwoTower.from_files(Subfolder(files, name)).to(device), arrays[name]) for name in arrays if name.startswith("teacher")
     ]
-    texts = cast("Any", TextVectors(arrays["pooled"]))
+    texts = cast("Any", PooledTexts(arrays["pooled"]))
     return TrainingRun(sampler, tower, texts, validate, Path(), about["seed"], item_ids, teachers=teachers), config

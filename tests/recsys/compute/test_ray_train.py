@@ -39,7 +39,7 @@ def test_towers_go_on_after_a_death(cluster: RayCluster, shop: Any, tmp_path: Pa
         monkeypatch.setattr(towers, "train_in_group", work)
         torch.manual_seed(0)
         tower = TwoTower(8, TowerConfig(dim=16, hidden=16, layers=1, heads=2, history=20, user_encoder="set"))
-        texts: Any = towers.TextVectors(np.random.default_rng(0).standard_normal((shop.log.n_items, 8), dtype=np.float32))
+        texts: Any = towers.PooledTexts(np.random.default_rng(0).standard_normal((shop.log.n_items, 8), dtype=np.float32))
         run = TrainingRun(WindowSampler(shop.log, config, 20 * DAY), tower, texts, no_validation, tmp_path / name, seed=0)
         run.on_epoch = lambda phase, epoch, values: losses.append(values["loss"])
         towers.train_on(where, tmp_path / "cache", run, config)
