@@ -36,7 +36,7 @@ from recsys.refresh.build import current_model
 from recsys.settings.cluster import ClusterConfig
 from recsys.settings.settings import Settings
 from recsys.snapshot.encode import Encoded, EncodeOptions, encode_catalog
-from recsys.training.distributed.towers import TextVectors, train_on
+from recsys.training.distributed.towers import PooledTexts, train_on
 from recsys.training.few_buyers.window_retriever import WindowRetriever, WindowUsers, labelled_lists
 from recsys.training.job import TrainingJob
 from recsys.training.windows import Windows
@@ -174,7 +174,7 @@ def training(log: Interactions, steps: int) -> Work:
         torch.manual_seed(0)
         tower = TwoTower(384, TowerConfig(user_encoder="set", dropout=0))
         losses: list[float] = []
-        texts: Any = TextVectors(pooled)
+        texts: Any = PooledTexts(pooled)
         run = TrainingRun(WindowSampler(log, config, 20 * DAY), tower, texts, no_validation, folder, seed=0)
         run.on_epoch = lambda phase, epoch, values: losses.append(values["loss"])
         train_on(cluster, folder, run, config)

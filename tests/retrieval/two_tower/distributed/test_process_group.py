@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from features.data.interactions import DAY
-from recsys.training.distributed.towers import TextVectors
+from recsys.training.distributed.towers import PooledTexts
 from retrieval.two_tower.config import TowerConfig, TrainConfig
 from retrieval.two_tower.distributed.process_group import ProcessGroup
 from retrieval.two_tower.model import TwoTower
@@ -29,7 +29,7 @@ def run(request: pytest.FixtureRequest, shop: Any) -> TrainingRun:
     with torch.no_grad():  # zero at the start, which would leave the layers below without a gradient
         tower.user_encoder.output_projection.weight.normal_()
     sampler = WindowSampler(shop.log, TRAIN, 20 * DAY) if request.param == "set" else SequenceSampler(shop.log, TRAIN, 20)
-    texts: Any = TextVectors(np.random.default_rng(0).standard_normal((shop.log.n_items, 8), dtype=np.float32))
+    texts: Any = PooledTexts(np.random.default_rng(0).standard_normal((shop.log.n_items, 8), dtype=np.float32))
     return TrainingRun(sampler, tower, texts, no_validation, Path(), 0)
 
 
