@@ -191,6 +191,11 @@ def made_catalog(count: int) -> Catalog:
     return Catalog.from_frame(pl.DataFrame({"item_id": [f"made-{number}" for number in range(count)], "title": titles}))
 
 
+def made_users(count: int) -> list[str]:
+    """Return so many of the small shop's 60 users, in random order: equal shards would be answered once."""
+    return random.Random(0).choices([f"user-{number:02}" for number in range(60)], k=count)
+
+
 def main() -> None:
     """Print a row for encoding, lists, candidates, and the training of towers."""
     parser = argparse.ArgumentParser()
@@ -205,7 +210,7 @@ def main() -> None:
         if given.workspace is None:
             shop = stack.enter_context(small(trained=given.only in (None, "lists", "candidates")))
             workspace, model, catalog = shop.workspace, current_model(shop.workspace, shop.settings), made_catalog(given.texts)
-            users = [f"user-{number % 60:02}" for number in range(given.users)]
+            users = made_users(given.users)
         else:
             workspace, settings = Workspace(given.workspace), Settings()
             model, (items, log) = current_model(workspace, settings), workspace.load(settings.events)

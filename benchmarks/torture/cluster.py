@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import psutil
 import safetensors.numpy
 
-from benchmarks.cluster import made_catalog, on_ray
+from benchmarks.cluster import made_catalog, made_users, on_ray
 from benchmarks.torture.outcome import report, run
 from benchmarks.torture.small import full, small, tried
 from features.progress import silent
@@ -73,7 +73,7 @@ class Place:
 
     def lists(self, cluster: Cluster | None, cache: Path) -> bytes:
         """Answer users; return the file."""
-        state, users, out = State(self.workspace.root), [f"user-{number % 60:02}" for number in range(USERS)], cache / "lists.csv"
+        state, users, out = State(self.workspace.root), made_users(USERS), cache / "lists.csv"
         cache.mkdir(parents=True, exist_ok=True)
         if cluster is None:
             write_answers(state.shop.answers(RecommendOptions(), users), out)
