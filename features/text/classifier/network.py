@@ -97,11 +97,12 @@ def _of_states(network: UpperNetwork, function: Callable[[Tensor, Tensor], Tenso
 
 @contextmanager
 def fast_arithmetic(network: nn.Module) -> Iterator[None]:
-    """Multiply in bfloat16 where the device has units for it: on a GPU, and on a CPU with AMX; elsewhere it would be slower.
+    """Multiply in bfloat16 where the device has units for it: a GPU, or a CPU with AMX or AVX512-BF16; elsewhere it would be slower.
 
     Attention is then computed step by step: on a CPU, the backward pass of the fused kernel is slow in bfloat16.
     """
     device = next(network.parameters()).device.type
-    fast = device == "cuda" or bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    units = torch.cpu.get_capabilities()
+    fast = device == "cuda" or any(units.get(name) for name in ("amx_bf16", "avx512_bf16"))
     with eager_attention([network]), torch.autocast(device, torch.bfloat16) if fast else nullcontext():
         yield
