@@ -33,7 +33,7 @@ def main() -> None:
             np.save(Path(folder) / f"{name}.npy", array)
         rival.ask(do="take", folder=folder)
         for name, target in TARGETS.items():
-            ratios, difference = [], 0.0
+            ratios, difference, ours = [], 0.0, {}
             for turn in range(-1, ROUNDS):
                 begun = time.perf_counter()
                 ours = {"ndcg": float(ndcg(rows, relevant, K).mean()), "recall": float(recall(rows, relevant, K).mean())}

@@ -152,6 +152,7 @@ def main() -> None:
     shop = Shop.open(given.workspace)
     storefront = shop.storefront
     draws, found, failed, shown = Draws(storefront.recommender, 0), Counter[str](), 0, 0
+    changed: dict[str, float] = {}
     for page in range(given.pages):
         if page % PAGES_OF_RULES == 0:
             rules = draws.rules()

@@ -18,10 +18,12 @@ from benchmarks.paired import alternate, say
 from benchmarks.shop import bench
 from features.data.histories import Histories
 from features.text.template import item_texts
+from ranking.cross_encoder.config import CrossEncoderConfig
 from recsys.artifacts.ranking import ServedRanking
 from retrieval.two_tower.user_encoders import buckets
 
 if TYPE_CHECKING:
+    from features.text.encoder import TextEncoder
     from ranking.cross_encoder.model import CrossEncoder
 
 CANDIDATES, USERS, AT_ONCE = 100, 15, 10
@@ -29,10 +31,12 @@ TIED = 1e-4  # logits closer than this are equal
 
 
 @torch.inference_mode()
-def plainly(model: CrossEncoder, encoder, users: Histories, rows: np.ndarray, texts: list[str]) -> np.ndarray:  # noqa: ANN001
+def plainly(model: CrossEncoder, encoder: TextEncoder, users: Histories, rows: np.ndarray, texts: list[str]) -> np.ndarray:
     """Return the logits (c,) of one user's candidates, without a cache and without shared work."""
-    recent = users.recent_items(len(texts), model.config.history_items)
-    past, most = recent.rows[0][recent.rows[0] >= 0], model.config.item_tokens
+    config = model.config
+    assert isinstance(config, CrossEncoderConfig)
+    recent = users.recent_items(len(texts), config.history_items)
+    past, most = recent.rows[0][recent.rows[0] >= 0], config.item_tokens
     when = model.age(buckets(recent.age[0][: len(past)])) + model.count(buckets(recent.count[0][: len(past)]))
     logits = []
     for begin in range(0, len(rows), AT_ONCE):

@@ -1,5 +1,8 @@
 """NDCG@10 and recall@10 of every user by RecTools and ranx. Runs in the environment of requirements-metrics.txt."""
 
+# The environment of the project, in which types are checked, has no rivals.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import json

@@ -3,6 +3,9 @@
 The program reads a JSON line and answers with one. It runs in the environment of requirements.txt.
 """
 
+# The environment of the project, in which types are checked, has no rivals.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import importlib.util

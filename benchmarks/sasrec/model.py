@@ -5,6 +5,9 @@ the sampled softmax are drawn uniformly once a batch and shared by its positions
 position.
 """
 
+# The environment of the project, in which types are checked, has no rivals.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import math

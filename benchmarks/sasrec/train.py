@@ -13,6 +13,9 @@ an interrupted run leaves the best so far.
 References: Kang and McAuley (2018), arXiv 1808.09781; sampled softmax: arXiv 2508.06450.
 """
 
+# The environment of the project, in which types are checked, has no rivals.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import argparse

@@ -14,7 +14,7 @@ from schemathesis.checks import not_a_server_error
 from benchmarks.torture.client import HEAD
 from benchmarks.torture.outcome import report, run
 from benchmarks.torture.served import Served, served
-from benchmarks.torture.small import full, small, tried
+from benchmarks.torture.small import count, small, tried
 
 BODY = b'{"user": "user-01", "history": ["sku-07"], "k": 5, "rules": {"max_price": 3.5}, "diversity": 0.5}'
 WHOLE = HEAD.removesuffix(b"\r\n") + b"connection: close\r\n\r\n%s"
@@ -87,7 +87,7 @@ def raw(service: Served, content: bytes) -> None:
 
 def main() -> None:
     """Print two lines: one half of the requests is by schemathesis, the other raw bytes."""
-    wanted, rng = (25_000 if full() else 1_000) // 2, random.Random(0)
+    wanted, rng = count(1_000, 25_000, "requests") // 2, random.Random(0)
     with small(trained=True) as shop, served(shop, rate_per_minute=0, budget_ms=5_000) as service:
         runs, failures = documented(service, wanted)
         report("api_schemathesis", runs, failures)

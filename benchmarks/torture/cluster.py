@@ -175,12 +175,12 @@ def killings(place: Place, kind: str, kills: int, heads: int) -> None:
 
 def main() -> None:
     """Kill during a light job, during encoding and during lists."""
-    heads = 20 if full() else 2
+    kills, heads = (20, 20) if full("20 kills of workers and of heads during each job, in place of 5 and 2") else (5, 2)
     with tempfile.TemporaryDirectory() as name:
         killings(Place(Path(name)), "numbers", 20, heads)
     with published() as place:
         for kind in ("encode", "lists"):
-            killings(place, kind, 20 if full() else 5, heads)
+            killings(place, kind, kills, heads)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from benchmarks.torture.outcome import report, run
-from benchmarks.torture.small import Small, full, small, tried
+from benchmarks.torture.small import Small, count, small, tried
 from features.errors import BundleError
 from recsys.artifacts.bundle import CURRENT, current_id
 from recsys.artifacts.check import check_all
@@ -72,7 +72,7 @@ def refused(shop: Small) -> None:
 
 def main() -> None:
     """Damage files in turn, each in all ways; then CURRENT."""
-    wanted, runs, failures, rng = (5_000 if full() else 500), 0, 0, random.Random(0)
+    wanted, runs, failures, rng = count(500, 5_000, "damaged files"), 0, 0, random.Random(0)
     with small() as shop:
         old = current_id(shop.workspace.bundles)
         shop.change(1)

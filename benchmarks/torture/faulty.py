@@ -51,9 +51,9 @@ def _end(thread: int) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(SystemExit))
 
 
-def _rank(group: RequestGroup, candidates: Candidates) -> Candidates:
+def _rank(self: RequestGroup, candidates: Candidates) -> Candidates:
     in_service = threading.current_thread().name.startswith("rank")  # not while a bundle is warmed up
-    return (globals()[os.environ["FAULT"]] if in_service else _rank_correctly)(group, candidates)
+    return (globals()[os.environ["FAULT"]] if in_service else _rank_correctly)(self, candidates)
 
 
 if __name__ == "__main__":

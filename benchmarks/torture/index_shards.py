@@ -94,12 +94,10 @@ def search_under_kills(there: ClusterIndex) -> None:
 
 def main() -> None:
     """Open an index on a cluster of this machine, and kill."""
-    with (
-        tempfile.TemporaryDirectory() as cache,
-        open_cluster("local", CONFIG, Path(cache)) as cluster,
-        index_on_cluster(cluster, open_made, [20_000_000] * SHARDS) as there,
-    ):
-        search_under_kills(there)
+    with tempfile.TemporaryDirectory() as cache, open_cluster("local", CONFIG, Path(cache)) as cluster:
+        assert cluster is not None
+        with index_on_cluster(cluster, open_made, [20_000_000] * SHARDS) as there:
+            search_under_kills(there)
 
 
 if __name__ == "__main__":

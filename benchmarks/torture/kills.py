@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.torture.client import USERS
 from benchmarks.torture.outcome import report, run
 from benchmarks.torture.served import Oracle, served
-from benchmarks.torture.small import Small, child, ended, full, small, tried
+from benchmarks.torture.small import Small, child, count, ended, small, tried
 from features.ingest.table_versions import versions
 from recsys.artifacts.bundle import current_id
 
@@ -99,7 +99,7 @@ def killings(shop: Small, wanted: int, oracle: Oracle) -> int:
 
 def main() -> None:
     """Print two lines: the kills, and the answers of the clients."""
-    wanted = 300 if full() else 40
+    wanted = count(40, 300, "kills")
     with small() as shop, served(shop, queue=256) as service:
         oracle = Oracle(shop, USERS)
         oracle.learn()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from benchmarks.torture.outcome import report, run
 from benchmarks.torture.proxy import installed, proxied
 from benchmarks.torture.served import p99, percentile, served
-from benchmarks.torture.small import full, small
+from benchmarks.torture.small import count, small
 
 if TYPE_CHECKING:
     from benchmarks.torture.served import Line, Served
@@ -21,15 +21,17 @@ if TYPE_CHECKING:
 TIMES, GOODPUT, RECOVERY = 10, 0.9, 5.0
 RECOVERED = 1.5  # p95 over that before the load, at most
 CAPACITY_SECONDS, CALM_SECONDS, STORM_SECONDS = 4.0, 3.0, 8.0
+FLOOD_SECONDS = 2 * CAPACITY_SECONDS + 2 * CALM_SECONDS + STORM_SECONDS + RECOVERY  # with what is measured around it
 
 
 def main() -> None:
     """Flood the service in each way, five times or once."""
+    floods = count(1, 5, "floods of the service, and behind the proxy where HAProxy is installed", FLOOD_SECONDS)
     with small(trained=True) as shop, served(shop, rate_per_minute=0) as service, contextlib.ExitStack() as stack:
         ways = {"overload": service}
         if installed():
             ways["overload_behind_proxy"] = stack.enter_context(proxied(service))
-        for _ in range(5 if full() else 1):
+        for _ in range(floods):
             for name, way in ways.items():
                 flood(name, way)
 

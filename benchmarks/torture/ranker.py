@@ -6,7 +6,7 @@ import os
 
 from benchmarks.torture.outcome import report, run, show
 from benchmarks.torture.served import p99, served
-from benchmarks.torture.small import Small, full, small
+from benchmarks.torture.small import Small, count, small
 
 FAULTS = ("slow", "raising", "nan", "killed")
 BUDGET_MS, OVER_MS = 200.0, 50.0
@@ -33,9 +33,10 @@ def faulty(shop: Small, fault: str, wanted: int) -> None:
 
 def main() -> None:
     """Print two lines for each fault."""
+    wanted = count(200, 1_000, "requests of each fault, with the circuit breaker and without")
     with small(trained=True) as shop:
         for fault in FAULTS:
-            faulty(shop, fault, 1_000 if full() else 200)
+            faulty(shop, fault, wanted)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.torture.kills import die_before
 from benchmarks.torture.outcome import report, run
-from benchmarks.torture.small import Small, child, ended, full, small, tried
+from benchmarks.torture.small import Small, child, count, ended, small, tried
 from features.storage.remote.folder import FolderStore
 from features.storage.remote.objects import ObjectStore
 from features.storage.remote.store import open_store
@@ -168,7 +168,7 @@ def machines(shop: Small, folder: Path, storage: dict[str, str]) -> tuple[Machin
 
 def main() -> None:
     """Print a line for each store and each of the two that are killed."""
-    wanted = 100 if full() else 20
+    wanted = count(20, 100, "kills each of a publisher and a reader, over each of two stores")
     os.environ |= CREDENTIALS
     with ExitStack() as stack:
         shop, server = stack.enter_context(small()), stack.enter_context(s3_server())

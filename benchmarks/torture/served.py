@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from benchmarks.torture.small import Small
 
 Line = dict[str, Any]
+LOG = "service.log"  # in the shop's folder
 PATIENCE = 120.0  # seconds until the service answers
 
 
@@ -86,8 +87,15 @@ class Served:
         until = time.monotonic() + PATIENCE
         while (now := self.bundle) is None or bundle_id not in (None, now):
             if time.monotonic() > until or self.process.poll() is not None:
-                raise TimeoutError(f"the service answers from {now}, not from {bundle_id}")
+                why = self.complaints or "its log has no error"
+                raise TimeoutError(f"the service answers from {now or 'no bundle'}, not from {bundle_id or 'any'}: {why}")
             time.sleep(0.02)
+
+    @property
+    def complaints(self) -> str:
+        """The last warnings and errors of its log."""
+        lines = [json.loads(line) for line in (self.folder / LOG).read_text(encoding="utf-8").splitlines() if line.startswith("{")]
+        return "; ".join(line["message"] for line in lines if line["level"] in ("warning", "error"))[-1_000:]
 
     def resources(self) -> dict[str, float]:
         """Return MiB of memory, open files without connections, and threads of all its processes."""
@@ -137,7 +145,7 @@ class Served:
 
 @contextlib.contextmanager
 def served(shop: Small, program: Sequence[str] = ("-m", "recsys"), **serve: object) -> Iterator[Served]:
-    """Run `recsys serve` over a shop; its log is service.log in the shop's folder.
+    """Run `recsys serve` over a shop; its log is the file `LOG` in the shop's folder.
 
     Parameters
     ----------
@@ -150,7 +158,7 @@ def served(shop: Small, program: Sequence[str] = ("-m", "recsys"), **serve: obje
     table = shop.settings.model_dump(mode="json", exclude_unset=True) | {"serve": {"poll_seconds": 0.05} | serve}
     config.write_text("\n".join(toml(table)), encoding="utf-8")
     words = ["--workspace", str(shop.workspace.root), "--config", str(config), "serve", "--port", "0"]
-    log = shop.folder / "service.log"
+    log = shop.folder / LOG
     with log.open("wb") as stderr:
         process = subprocess.Popen([sys.executable, *program, *words], stderr=stderr, env=os.environ | {"OMP_NUM_THREADS": "1"})
     try:

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.torture.outcome import report, run
 from benchmarks.torture.served import Served, served
-from benchmarks.torture.small import full, small
+from benchmarks.torture.small import count, small
 from recsys.recommend.present import UNTRAINED
 
 ITEM, LATEST_KILL = "sku-07", 0.5  # seconds
@@ -33,7 +33,7 @@ def main() -> None:
     `events` counts acknowledged events, `lost` and `twice` those of them that are stored never or twice, `unknown` the
     users that the next process did not know.
     """
-    kills, rng = 100 if full() else 6, np.random.default_rng(0)
+    kills, rng = count(6, 100, "kills"), np.random.default_rng(0)
     users: list[str] = []
     unknown = 0
     with small() as shop:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.torture.outcome import report, run
-from benchmarks.torture.small import full
+from benchmarks.torture.small import count
 from features.errors import DataError
 from features.ingest.pipeline import ingest
 from features.ingest.readers.raw_table import FORMULA
@@ -85,13 +85,14 @@ def broken(items: bytes, log: bytes, codec: str) -> None:
 def main() -> None:
     """Print one line; failures go to stderr."""
     runs = failures = 0
+    slow = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large)
 
     @settings(
-        max_examples=20_000 if full() else 500,
+        max_examples=count(500, 20_000, "shops"),
         deadline=None,
         database=None,
         derandomize=True,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=slow,
         phases=[Phase.generate],
     )
     @given(st.lists(item, max_size=6), st.lists(act, max_size=8), encoding, st.binary(max_size=12), st.sampled_from(",;\t|"))

@@ -96,9 +96,16 @@ def small(*, trained: bool = False) -> Iterator[Small]:
         make_events(items).write_csv(folder / "interactions.csv")
         texts = [" ".join(row) for row in items.select("title", "description", "brand", "category").fill_null("").rows()]
         tokenizer = make_tokenizer(texts)
-        sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+        sizes = BertConfig(
+            vocab_size=tokenizer.get_vocab_size(),
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=64,
+        )
         with contextlib.redirect_stderr(io.StringIO()):
-            BertModel(BertConfig(vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=64, **sizes)).save_pretrained(bert)
+            BertModel(sizes).save_pretrained(bert)
         tokenizer.save(str(bert / "tokenizer.json"))
         encoder = {"model": str(bert), "max_tokens": 24, "upper_layers": 1}
         settings = Settings.model_validate({"encoder": encoder, "retrieval": {"als_model": {"factors": 8}}, "refresh": OPEN} | TRAINING)
@@ -110,11 +117,23 @@ def small(*, trained: bool = False) -> Iterator[Small]:
         yield shop
 
 
-def full() -> bool:
-    """Return whether the nightly size is requested."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--full", action="store_true", help="the nightly size")
+def full(size: str = "the nightly size") -> bool:
+    """Return whether the nightly size is requested; `size` says in `--help` what it is."""
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help=size)
     return parser.parse_args().full
+
+
+def count(usual: int, nightly: int, things: str, seconds: float = 0) -> int:
+    """Return how many things a test does: the usual number, or the nightly one with `--full`, whose help names both.
+
+    Parameters
+    ----------
+    seconds : float
+        What each takes at least, where the test sets its pace; 0 where the machine does.
+    """
+    minutes = f", {nightly * seconds / 60:.0f} minutes at least in place of {usual * seconds / 60:.1f}" if seconds else ""
+    return nightly if full(f"{nightly:,} {things} in place of {usual:,}{minutes}") else usual
 
 
 def child(work: Callable[..., object], *given: object) -> BaseProcess:

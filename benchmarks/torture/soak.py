@@ -7,14 +7,14 @@ import time
 from benchmarks.torture.client import USERS
 from benchmarks.torture.outcome import report, run, show
 from benchmarks.torture.served import p99, served, two_bundles, use
-from benchmarks.torture.small import full, small
+from benchmarks.torture.small import count, small
 
 EVERY, GROWTH = 30.0, 1.1
 
 
 def main() -> None:
     """Compare resources with those after the second swap, when both bundles have been used once."""
-    minutes = 240 if full() else 3
+    minutes = count(3, 240, "minutes")
     with small(trained=True) as shop:
         (turn, oracle), taken = two_bundles(shop, USERS), []
         with served(shop, budget_ms=5_000, queue=256) as service:

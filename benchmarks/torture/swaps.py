@@ -7,7 +7,7 @@ import time
 from benchmarks.torture.client import USERS
 from benchmarks.torture.outcome import report, run, show
 from benchmarks.torture.served import p99, served, two_bundles, use
-from benchmarks.torture.small import full, small
+from benchmarks.torture.small import count, small
 
 SETTLED = 5  # swaps before memory is compared
 SLOWER = 1.5  # the p99 during swaps over that before
@@ -18,7 +18,7 @@ FIRST = 1.0  # seconds that count as a swap after the new bundle is in use: the 
 
 def main() -> None:
     """Swap two bundles in turn at half of the service's capacity."""
-    wanted = 500 if full() else 30
+    wanted = count(30, 500, "swaps", APART)
     with small(trained=True) as shop:
         (turn, oracle), swapping, taken = two_bundles(shop, USERS), [], []
         with served(shop, budget_ms=5_000, queue=256) as service:

@@ -81,10 +81,17 @@ class RayCluster:
     @property
     def trainers(self) -> int:
         """How many processes a training gets; none where the settings say so, or outside the cluster: Ray's client has no Ray Train."""
-        if self.config.towers and self.address.startswith("ray://"):
+        return self.workers if self._trains_towers else 0
+
+    @cached_property
+    def _trains_towers(self) -> bool:
+        """Whether trainings get processes here; cached, so that the note is given once."""
+        if not self.config.towers:
+            return False
+        if self.address.startswith("ray://"):
             _log.warning("note: the towers are trained in this process, because Ray trains none for a program outside the cluster")
-            return 0
-        return self.workers if self.config.towers else 0
+            return False
+        return True
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:

@@ -18,7 +18,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedErr
 from ray.train.backend import Backend
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from features.errors import BundleError, ClusterError, ConfigError, DataError, ModelError, StorageError, one_line
+from features.errors import ClusterError, RecsysError, one_line
 from recsys.compute.local import join_on_loopback
 from recsys.environment import prepare_environment
 from recsys.settings.presets import find_device
@@ -35,9 +35,10 @@ if TYPE_CHECKING:
 
 
 # Errors of the work itself, which another start meets again. A peer's death shows as another RuntimeError or as an OSError.
+# Classes come before their bases: an error is raised again as the first that it belongs to.
 FAULTS: tuple[type[Exception], ...] = (
-    *(BundleError, ClusterError, ConfigError, DataError, ModelError, StorageError),
-    *(ArithmeticError, KeyError, TypeError, ValueError, torch.OutOfMemoryError),
+    *RecsysError.__subclasses__(),
+    *(RecsysError, ArithmeticError, KeyError, TypeError, ValueError, torch.OutOfMemoryError),
 )
 
 
@@ -102,7 +103,8 @@ def _raise(fault: Path) -> None:
     """Raise the error of a worker, if there is one."""
     if fault.exists():
         name, line = json.loads(fault.read_text(encoding="utf-8"))
-        raise next(kind for kind in FAULTS if kind.__name__ == name)(line) from None
+        kinds = (kind for kind in FAULTS if kind.__name__ == name)
+        raise next(kinds, RecsysError)(line) from None  # a worker may have imported classes that this process has not
 
 
 def _trainer(training: Training, fault: Path, workers: int, config: ClusterConfig, group: TorchConfig) -> TorchTrainer:

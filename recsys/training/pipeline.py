@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from recsys.training.job import TrainingJob
     from recsys.training.towers import TextModels
 
-# Part of a model's key, so that models of an older version are retrained. Raise it with every change that alters the
-# model that the same data, settings and seed give: in the towers, the cross-encoder, the boosters, the calibration,
-# their windows or samples, or a default.
+# Part of a model's key and of those of trainings that benchmarks keep, so that what an older version trained is trained
+# again. Raise it with every change that alters the model that the same data, settings and seed give: in the towers, the
+# cross-encoders, the classifiers of texts, the boosters, the calibration, their windows or samples, or a default.
 MODEL_VERSION = 5
 
 

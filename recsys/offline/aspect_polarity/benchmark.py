@@ -22,11 +22,12 @@ from ranking.cross_encoder.aspect_polarity import fit_aspect_polarity
 from ranking.cross_encoder.config import SentenceTermConfig
 from recsys.artifacts.job_cache import read_files, write_files
 from recsys.environment import usable_cores, versions
-from recsys.offline.aspect_polarity.baselines import NGRAMS, C, frozen, tfidf
+from recsys.offline.aspect_polarity.baselines import FOLDS, NEAR, NGRAMS, C, frozen, tfidf
 from recsys.offline.aspect_polarity.dataset import SETS, AspectTerms, read_aspect_terms, starred_mentions
 from recsys.offline.aspect_polarity.result import NAME, OURS, PolarityResult, row_of
 from recsys.progress import terminal_progress
 from recsys.settings.presets import find_device
+from recsys.training.pipeline import MODEL_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,8 +112,8 @@ class PolarityBench:
         return out
 
     def _baseline(self, name: str, dataset: str) -> tuple[np.ndarray, dict[str, Any]]:
-        facts = {"name": name, "data": self.data.digest, "dataset": dataset, "grid": [C, NGRAMS], "encoder": self.encoder.fingerprint}
-        place = self.folder / f"baseline-{of_json(facts)[:16]}"
+        facts = {"name": name, "data": self.data.digest, "dataset": dataset, "encoder": self.encoder.fingerprint}
+        place = self.folder / f"baseline-{of_json(facts | {'grid': [C, NGRAMS, NEAR, FOLDS]})[:16]}"
         if not place.is_dir():
             found = tfidf(self.data, dataset) if name == TFIDF else frozen(self.data, dataset, self.encoder)
             write_files(place, {"classes.safetensors": save({"classes": found[0]}), "chosen.json": json.dumps(found[1]).encode()})
@@ -121,7 +122,7 @@ class PolarityBench:
 
     def _trained(self, name: str, labelled: LabelledMentions, seed: int) -> np.ndarray:
         """Return the class of each mention by a cross-encoder trained with a seed, int64 (m,)."""
-        facts = {"name": name, "data": self.data.digest, "encoder": self.encoder.fingerprint, "seed": seed}
+        facts = {"version": MODEL_VERSION, "name": name, "data": self.data.digest, "encoder": self.encoder.fingerprint, "seed": seed}
         facts |= {"config": self.config.model_dump(), "labels": of_json([labelled.labels.tolist(), labelled.weights.tolist()])}
         place = self.folder / f"cross-encoder-{of_json(facts)[:16]}"
         if not place.is_dir():

@@ -21,6 +21,11 @@ TERMS = ("words", "words and characters")
 FOLDS = 3
 
 
+def grid() -> dict[str, Any]:
+    """Return all that is tried, and by how many folds: what the baselines depend on beside the texts."""
+    return {"terms": TERMS, "svm": SVM_C, "regression": REGRESSION_C, "folds": FOLDS}
+
+
 def tf_idf(texts: Sequence[str], labels: np.ndarray, judged: Sequence[str]) -> tuple[np.ndarray, dict[str, Any]]:
     """Return the intent of each judged text, and the setting that was best over folds of the examples."""
     rows = np.array(texts, dtype=object)

@@ -31,6 +31,7 @@ from recsys.offline.intents.dataset import THIRDS, LabelledIntents, read_intents
 from recsys.offline.intents.result import NAME, OURS, IntentResult, IntentRow, NoneScores, accuracy_row, none_row
 from recsys.progress import terminal_progress
 from recsys.settings.presets import find_device
+from recsys.training.pipeline import MODEL_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,8 +113,8 @@ class IntentBench:
         labels = data.labels[data.rows(test=True)]
         right: dict[str, list[np.ndarray]] = {name: [] for name in (TF_IDF, FROZEN, OURS)}
         for draw in range(DRAWS if PARTS[part] is not None else 1):
-            facts = {"part": part, "draw": draw}
-            told = self._kept("told", facts, lambda draw=draw: self._baselines(PARTS[part], draw))
+            facts = {"examples": PARTS[part], "draw": draw}
+            told = self._kept("told", facts | baselines.grid(), lambda draw=draw: self._baselines(PARTS[part], draw))
             told |= {OURS: self._kept("ours", facts | self._own, lambda draw=draw: self._ours(PARTS[part], draw))["told"]}
             for name, runs in right.items():
                 runs.append(told[name] == labels)
@@ -133,7 +134,7 @@ class IntentBench:
         """Return the most probable intent of each test text; whether it has one at all is judged elsewhere."""
         data, rows = self.data, self.data.draw(per_intent, draw)
         seed, examples = self.seed + draw, Examples.of(data.texts_of(rows), data.labels[rows], data.names)
-        place = self._place("reader", {"per_intent": per_intent, "draw": draw} | self._own)
+        place = self._place("reader", {"examples": per_intent, "draw": draw} | self._own)
         if not place.is_dir():
             write_files(place, trained_reader(self.encoder, examples, self.config, seed, terminal_progress).to_files())
         found = fit_upon(OnnxReader.from_files(read_files(place)), examples, self.config, seed).read(data.texts_of(data.rows(test=True)))
@@ -142,8 +143,7 @@ class IntentBench:
 
     def _none(self, third: int) -> Iterator[IntentRow]:
         part = f"every third intent held back, from number {third + 1} on"
-        facts = {"third": third, "seed": self.seed, "max_tokens": self.config.max_tokens}
-        scores = self._kept("none", facts, lambda: self._none_scores(third))
+        scores = self._kept("none", {"third": third} | baselines.grid() | self._own, lambda: self._none_scores(third))
         of = {name: NoneScores(scores[f"{name}.known"], scores[f"{name}.none"]) for name in ("highest softmax", "energy", OURS)}
         for name, one in of.items():
             row = name if name == OURS else f"{FROZEN}, {name}"
@@ -169,7 +169,7 @@ class IntentBench:
 
     @property
     def _own(self) -> dict[str, Any]:
-        return {"seed": self.seed, "config": self.config.model_dump()}
+        return {"version": MODEL_VERSION, "seed": self.seed, "config": self.config.model_dump()}
 
     def _kept(self, name: str, facts: dict[str, Any], work: Callable[[], Arrays]) -> Arrays:
         """Return arrays that depend on the data, the encoder and the facts; computed once."""

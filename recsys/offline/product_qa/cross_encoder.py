@@ -16,6 +16,7 @@ from ranking.cross_encoder.query_item import QueryTokens
 from ranking.cross_encoder.trainer import GradedPairs, fit_cross_encoder
 from recsys.artifacts.job_cache import read_files, write_files
 from recsys.progress import terminal_progress
+from recsys.training.pipeline import MODEL_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +44,7 @@ class PairTraining:
     def logits(self, fold: int, seed: int) -> np.ndarray:
         """Return the logit of each pair that the fold judges or holds out, float32 (p,); nan elsewhere."""
         facts = {"data": self.data.digest, "folds": int(self.data.fold.max()), "encoder": self.encoder.fingerprint}
-        facts |= {"config": self.config.model_dump(), "fold": fold, "seed": seed}
+        facts |= {"version": MODEL_VERSION, "config": self.config.model_dump(), "fold": fold, "seed": seed}
         place = self.folder / f"cross-encoder-{of_json(facts)[:16]}"
         if not place.is_dir():
             write_files(place, {"logits.safetensors": save({"logits": self._trained(fold, seed, place.with_suffix(".training"))})})

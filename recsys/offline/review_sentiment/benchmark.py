@@ -25,6 +25,7 @@ from features.text.encoder import TextEncoder
 from features.text.sentiment.few_shot import fit_few
 from features.text.sentiment.model import SentimentModel
 from features.text.sentiment.trainer import HELD_OUT, LabelledTexts, fit_rated
+from features.text.sentiment.words import STRENGTH
 from recsys.artifacts.job_cache import read_files, write_files
 from recsys.environment import usable_cores, versions
 from recsys.offline.review_sentiment import baselines
@@ -32,6 +33,7 @@ from recsys.offline.review_sentiment.dataset import LabelledReviews, Language, r
 from recsys.offline.review_sentiment.result import NAMES, OURS, Runs, SentimentResult, row_of
 from recsys.progress import terminal_progress
 from recsys.settings.presets import find_device
+from recsys.training.pipeline import MODEL_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,8 +135,8 @@ class SentimentBench:
 
     def rated(self, seed: int) -> Runs:
         """Return what the classifier says of the test part, trained on all ratings."""
-        facts = {"seed": seed, "encoder": self.encoder.fingerprint, "config": self.config.model_dump()}
-        place = self._place("rated", facts)
+        facts = {"version": MODEL_VERSION, "words": STRENGTH, "held_out": HELD_OUT, "seed": seed}
+        place = self._place("rated", facts | {"encoder": self.encoder.fingerprint, "config": self.config.model_dump()})
         if not place.is_dir():
             files = self._rated(seed).to_files()
             found = SentimentModel.from_files(files).read(self.data.texts_of(self.data.rows("test")))  # as a shop scores its reviews

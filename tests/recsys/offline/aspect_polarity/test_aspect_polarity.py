@@ -101,6 +101,11 @@ def test_a_second_run_trains_nothing(run, folder: Path, settings: Settings, monk
     for name in ("fit_aspect_polarity", "tfidf", "frozen"):
         monkeypatch.setattr(running, name, never)
     assert run_aspects(workspace, settings, folder, "cpu", 0).rows == result.rows
+    for name, value in (("MODEL_VERSION", 0), ("NEAR", 0)):
+        with monkeypatch.context() as patch:
+            patch.setattr(running, name, value)
+            with pytest.raises(AssertionError):
+                run_aspects(workspace, settings, folder, "cpu", 0)
 
 
 @pytest.mark.parametrize(

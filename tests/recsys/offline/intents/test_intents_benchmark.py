@@ -104,7 +104,14 @@ def test_a_second_run_trains_nothing(
         monkeypatch.setattr(running, name, never)
     monkeypatch.setattr(baselines, "tf_idf", never)
     monkeypatch.setattr(running, "CONFIG", IntentConfig(layers=1, max_tokens=24, passes=50, epochs=1))
+    monkeypatch.setattr(baselines, "SVM_C", (1.0,))
+    monkeypatch.setattr(baselines, "REGRESSION_C", (10.0,))
     assert run_intents(workspace, settings, folder, "cpu", 0).rows == result.rows
+    for module, name, value in ((running, "MODEL_VERSION", 0), (baselines, "SVM_C", (2.0,))):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, value)
+            with pytest.raises(AssertionError):
+                run_intents(workspace, settings, folder, "cpu", 0)
 
 
 def test_draws_and_held_back_intents(folder: Path) -> None:

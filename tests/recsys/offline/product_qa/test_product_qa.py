@@ -98,6 +98,9 @@ def test_a_second_run_trains_nothing(run, folder, settings, monkeypatch):
 
     monkeypatch.setattr(training, "fit_cross_encoder", never)
     assert run_product_qa(workspace, settings, folder, "cpu", 0).rows == result.rows
+    monkeypatch.setattr(training, "MODEL_VERSION", 0)
+    with pytest.raises(AssertionError):
+        run_product_qa(workspace, settings, folder, "cpu", 0)
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,11 @@ def test_a_second_run_trains_nothing(run, folder, settings, monkeypatch):
 
     monkeypatch.setattr(benchmark, "fit_rated", never)  # few labels are a regression over kept vectors, which takes no time
     assert run_reviews(workspace, settings, CONFIG, folder, "en", ("cpu", 0)).rows == result.rows
+    for name, value in (("MODEL_VERSION", 0), ("STRENGTH", {"words": 2.0})):
+        with monkeypatch.context() as patch:
+            patch.setattr(benchmark, name, value)
+            with pytest.raises(AssertionError):
+                run_reviews(workspace, settings, CONFIG, folder, "en", ("cpu", 0))
 
 
 def test_two_classes(folder, settings, tmp_path):
