@@ -10,15 +10,15 @@ from features.text.html import without_markup
 from features.text.plain import counted
 from retrieval.lexical.analyzer import fold
 from retrieval.lexical.catalogue_words import MOST_WORDS, name_words
-from retrieval.lexical.exclusions import excluded
-from retrieval.lexical.price_words import price_limits
+from retrieval.lexical.filters.exclusions import excluded
+from retrieval.lexical.filters.price_words import price_limits
 from retrieval.lexical.units import is_unit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from retrieval.lexical.catalogue_words import CatalogueWords
-    from retrieval.lexical.exclusions import TitledTexts
+    from retrieval.lexical.filters.exclusions import TitledTexts
     from retrieval.lexical.spelling import Correction
 
 MOST_CHARACTERS, MOST_QUERY_WORDS = 1_000, 64

@@ -15,7 +15,7 @@ from features.text.coverage import unread_texts
 from features.text.languages.scripts import scripts_beside_each_other
 from recsys.apps.search.suggest import Suggester
 from retrieval.lexical.catalogue_words import item_barcodes
-from retrieval.lexical.exclusions import TitledTexts
+from retrieval.lexical.filters.exclusions import TitledTexts
 from retrieval.lexical.spelling import whole_words
 from retrieval.lexical.synonyms.thesaurus import Thesaurus, languages_of
 from retrieval.text_search import TextSearch

@@ -11,7 +11,7 @@ from retrieval.text_search import Wording
 if TYPE_CHECKING:
     from recsys.apps.search.request import SearchOptions
     from retrieval.lexical.catalogue_words import CatalogueWords
-    from retrieval.lexical.exclusions import TitledTexts
+    from retrieval.lexical.filters.exclusions import TitledTexts
     from retrieval.lexical.query import QueryFilter
     from retrieval.lexical.synonyms.thesaurus import Thesaurus
 

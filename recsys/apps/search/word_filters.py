@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from features.data.histories import Histories
     from recsys.snapshot.snapshot import Snapshot
-    from retrieval.lexical.exclusions import TitledTexts
+    from retrieval.lexical.filters.exclusions import TitledTexts
     from retrieval.lexical.query import QueryFilter
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.lexical.catalogue_words import CatalogueWords
-from retrieval.lexical.exclusions import TitledTexts, excluded
 from retrieval.lexical.fields import text_fields
+from retrieval.lexical.filters.exclusions import TitledTexts, excluded
 from retrieval.lexical.index import LexicalIndex
 from retrieval.lexical.query import read_query
 
