@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from features.text.plain import counted
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -44,6 +46,7 @@ most of them items whose purchases were hidden for this.
 ## Search
 - queries' vectors: {query_tower}
 - ranking learned from: {learned_from}
+- of the search log it reads {search_log}
 - the cross-encoder over query and item {pairs_kept}
 
 ## Reviews
@@ -135,6 +138,7 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float, 
         of_cross_encoder=_measured_by(ranking, "cross-encoder"),
         days=days,
         learned_from=_learned_from(search),
+        search_log=of_search_log(search),
         pairs_kept=_pairs_kept(search),
         reviews=_reviews(about["reviews"]),
         robustness=_robustness(reports / ROBUSTNESS_REPORT),
@@ -193,6 +197,20 @@ def _pretraining(report: dict[str, Any], *, continued: bool) -> str:
 def _learned_from(search: dict[str, Any]) -> str:
     lists = f", {search['lists']:,} lists" if "lists" in search else ""
     return f"{search['learned_from']}{lists}"
+
+
+def of_search_log(search: dict[str, Any]) -> str:
+    """Say what of the search log the ranking learned from, and why; `search` are the model's facts about search."""
+    report = search.get("search_log")
+    if not report:
+        whole = search["learned_from"] == "the search log"
+        return "all: there are no purchases to compare it with" if whole else "nothing: there is none, or it has too few clicks"
+    if not report["judged"]:
+        return "nothing: nothing was bought after a held-out search that is among what it finds"
+    kept = "nothing" if report["kept"].startswith("without") else report["kept"]
+    ways = [f"{value:.4f} {name if name.startswith('without') else f'with {name}'}" for name, value in report["ndcg@10"].items()]
+    judged = counted(report["judged"], "held-out search", "held-out searches")
+    return f"{kept}: NDCG@10 of what was bought after {judged} is {', '.join(ways)}"
 
 
 def _query_tower(report: dict[str, Any]) -> str:

@@ -29,16 +29,23 @@ from recsys.apps.customers.answers import CustomerRow
 from recsys.apps.search.request import MAX_LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from recsys.apps.customers.audience.answers import Audience
-    from recsys.apps.search.answers import SearchAnswer
+    from recsys.apps.search.answers import Hit, SearchAnswer
     from recsys.recommend.answers import Answer
 
 _ITEM = [("item_id", pa.string()), ("rank", pa.int32()), ("probability", pa.float64()), ("reason", pa.string())]
 LISTS = pa.schema([("user_id", pa.string()), *_ITEM])
 AUDIENCE = pa.schema([("rank", pa.int64()), ("user_id", pa.string()), ("probability", pa.float64()), ("reason", pa.string())])
-FOUND = pa.schema([("query", pa.string()), ("user_id", pa.string()), *_ITEM, ("score", pa.float64())])
+_FOUND_ITEM = [*_ITEM, ("score", pa.float64())]
+_CORRECTION = pa.struct([("typed", pa.string()), ("read", pa.string())])
+_FILTER = pa.struct([("key", pa.string()), ("label", pa.string()), ("words", pa.string()), ("relaxed", pa.bool_())])
+_READING = [  # of a query: the keys that `SearchAnswer.to_dict` has for it
+    *((name, pa.string()) for name in ("read_as", "did_you_mean", "fallback")),
+    *(("corrections", pa.list_(_CORRECTION)), ("filters", pa.list_(_FILTER)), ("notes", pa.list_(pa.string()))),
+]
+FOUND = pa.schema([("query", pa.string()), ("user_id", pa.string()), *_FOUND_ITEM, *_READING])
 _TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
 CUSTOMERS = pa.schema([(column.name, _TYPES[str(column.type).removesuffix(" | None")]) for column in fields(CustomerRow)])
 _ROWS_PER_GROUP = 50_000
@@ -153,13 +160,18 @@ def join_parts(parts: Sequence[Path], path: Path) -> int:
 
 
 def write_found(answers: Iterable[SearchAnswer], path: Path) -> int:
-    """Write one row per item that was found and return the number of rows; see `_write`."""
-    rows = (
-        {"query": answer.query, "user_id": answer.user_id} | {name: getattr(item, name) for name in FOUND.names[2:]}
-        for answer in answers
-        for item in answer.items
-    )
+    """Write one row per item that was found, each with how its query was read, and return the number of rows; see `_write`.
+
+    A query without an item has one row, whose item is null: its `fallback` says why.
+    """
+    nothing: list[Hit | None] = [None]
+    rows = (_row_of(answer.to_dict(), item) for answer in answers for item in (answer.items or nothing))
     return _write(rows, FOUND, path)
+
+
+def _row_of(answer: Mapping[str, Any], item: Hit | None) -> dict[str, Any]:
+    of_item = {name: getattr(item, name, None) for name, _ in _FOUND_ITEM}
+    return {"query": answer["query"], "user_id": answer["user_id"]} | of_item | {name: answer[name] for name, _ in _READING}
 
 
 def write_customers(customers: Iterable[CustomerRow], path: Path) -> int:
@@ -201,7 +213,12 @@ def _write_csv(rows: Iterable[dict[str, Any]], schema: pa.Schema, path: Path) ->
     with _text(path) as file:
         writer = csv.DictWriter(file, schema.names, lineterminator="\n")
         writer.writeheader()
-        return sum(bool(writer.writerow({name: text_cell(value) for name, value in row.items()})) for row in rows)
+        return sum(bool(writer.writerow({name: _cell(value) for name, value in row.items()})) for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as a cell of text; a list as JSON."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False) if isinstance(value, list) else text_cell(value)
 
 
 def _write_jsonl(rows: Iterable[dict[str, Any]], _schema: pa.Schema, path: Path) -> int:

@@ -15,7 +15,7 @@ from recsys.dialogue.examples import frame_words
 from recsys.dialogue.parts import for_whom, named_places, places, thing
 from recsys.dialogue.phrases import Message
 from retrieval.lexical.analyzer import fold
-from retrieval.lexical.price_words import price_limits
+from retrieval.lexical.filters.price_words import price_limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ from retrieval.lexical.analyzer import fold
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from retrieval.lexical.price_words import PriceLimit
+    from retrieval.lexical.filters.price_words import PriceLimit
 
 ORDINALS = ("1", "2", "3", "4", "5", "last")
 NAMES = ("hunde", "katzen", "kinder", "baby")  # beginnings of German compounds that say for whom something is

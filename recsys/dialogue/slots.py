@@ -7,7 +7,7 @@ from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Literal
 
 from retrieval.lexical.analyzer import fold
-from retrieval.lexical.price_words import price_limits
+from retrieval.lexical.filters.price_words import price_limits
 
 if TYPE_CHECKING:
     from recsys.dialogue.phrases import Message

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eval.metrics.lists import ndcg
-from eval.metrics.user_items import UserItems
 from features.behavior.item_stats import ItemStats
 from features.names import LOG_CLICKS, PREFERENCE, RELEVANCE
 from features.text.languages.scripts import scripts_beside_each_other
@@ -20,7 +18,8 @@ from ranking.cross_encoder.query_item import QueryTokens
 from ranking.cross_encoder.trainer import GradedPairs, fit_cross_encoder
 from ranking.ranker import GBDTRanker
 from ranking.search_ranker import LabelledLists, SearchRanker, fit_search_booster, preferences, with_pair_logits, with_search_features
-from recsys.training.search_examples import SearchExamples, search_examples
+from recsys.training.search_lists.examples import SearchExamples, search_examples
+from recsys.training.search_lists.log_gate import LogGate, list_ndcg
 from recsys.training.search_tower import fit_queries
 from retrieval.candidates import joined
 from retrieval.hybrid import HybridRetriever
@@ -123,19 +122,24 @@ def fit_search(
     if not labels.any():
         return SearchRanker(), None, {"learned_from": "nothing: no query finds what was bought"} | tower.facts
     held = np.arange(len(labels)) % HELD_OUT == HELD_OUT - 1
-    lists = labels.any(axis=1)
+    gate = LogGate.of(parts, data, held, job.seed)
+    data = gate.applied(data)
+    candidates = data.candidates
+    of_log = np.arange(len(held)) < (len(parts[0].texts) if gate.report else 0)
+    lists = labels.any(axis=1) & (gate.lists | ~of_log)
     tokens = ItemTokens(models.states, models.text_of)
     pairs = _fit_pairs(job, models, data, queries, lists & ~held, work)
     data = replace(data, candidates=with_pair_logits(candidates, pairs, queries, tokens))
     boosters = {reads: fit_search_booster(data, lists & ~held, job.seed, pairs=reads) for reads in (False, True)}
-    losses = {reads: _losses(booster, data, held) for reads, booster in boosters.items()}
-    hits = {reads: _ndcg(SearchRanker(booster), data, held) for reads, booster in boosters.items()}
+    losses = {reads: _losses(booster, data, held & (gate.lists | ~of_log)) for reads, booster in boosters.items()}
+    hits = {reads: _ndcg(SearchRanker(booster), data, held & lists) for reads, booster in boosters.items()}
     earns = significant_gain(losses[False] - losses[True]) and hits[True] >= hits[False]
     booster = boosters[earns]
     # The lists that customers really asked for, where there are any, tell how often a candidate is bought.
     judged = (held & (np.arange(len(held)) < len(parts[0].texts)))[:, None] & (data.weights > 0)
     report = tower.facts | {
-        "learned_from": " and ".join(part.source for part in parts),
+        "learned_from": " and ".join(part.source for part in parts[0 if gate.lists else 1 :]),
+        "search_log": gate.report,
         "lists": int(lists.sum()),
         "cross_encoder_saves": round(float((losses[False] - losses[True]).sum() / losses[False].sum()), 4),
         "ndcg@10_with_and_without_it": [round(hits[True], 4), round(hits[False], 4)],
@@ -175,7 +179,5 @@ def _losses(booster: Booster, data: LabelledLists, lists: np.ndarray) -> np.ndar
 
 def _ndcg(ranker: SearchRanker, data: LabelledLists, lists: np.ndarray) -> float:
     """Return the mean NDCG@10 of some lists, among their own candidates."""
-    some = np.flatnonzero(lists & data.labels.any(axis=1))
-    chosen, labels = data.candidates.for_users(some), data.labels[some]
-    relevant = UserItems.of(np.nonzero(labels)[0], chosen.rows[labels], len(some), int(chosen.rows.max(initial=0)) + 1)
-    return float(ndcg(ranker.rank(chosen).rows, relevant, 10).mean()) if len(some) else 0.0
+    some = np.flatnonzero(lists)
+    return float(list_ndcg(ranker, data.candidates.for_users(some), data.labels[some]).mean()) if len(some) else 0.0

@@ -10,6 +10,7 @@ from retrieval.query_tower.catalogue_pairs import pairs_of_catalogue
 from retrieval.query_tower.held_out import HeldOutQueries
 from retrieval.query_tower.pairs import FROM_LOG, KnownPositives, pairs_of_log
 from retrieval.query_tower.trainer import QueryTraining, fit_query_tower
+from retrieval.significance import significant_gain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,10 +69,11 @@ def fit_queries(
         report["kept"] = result.kept
     if not choose:
         return FittedQueries(search.config, report)
-    by_weight = held_out.by_lexical(tower)
-    default = search.config.lexical
-    best = max(by_weight, key=lambda weight: (by_weight[weight], -abs(weight - default)))
-    report |= {"lexical": best, "mrr_by_lexical": {str(weight): round(mrr, 4) for weight, mrr in by_weight.items()}}
+    by_weight, default = held_out.by_lexical(tower), search.config.lexical
+    means = {weight: float(ranks.mean()) if len(ranks) else 0.0 for weight, ranks in by_weight.items()}
+    best = max(means, key=lambda weight: (means[weight], -abs(weight - default)))
+    best = best if significant_gain(by_weight[best] - by_weight[default]) else default
+    report |= {"lexical": best, "mrr_by_lexical": {str(weight): round(mrr, 4) for weight, mrr in means.items()}}
     return FittedQueries(search.config.model_copy(update={"lexical": best}), report)
 
 

@@ -1,4 +1,4 @@
-"""Reads a query: filters for price, stock, brand and category out of its words, misspelt words mended, the rest as terms."""
+"""Reads a query: filters for price, stock, brand, category and exclusions out of its words, misspelt words mended, the rest as terms."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from features.text.html import without_markup
 from features.text.plain import counted
 from retrieval.lexical.analyzer import fold
 from retrieval.lexical.catalogue_words import MOST_WORDS, name_words
-from retrieval.lexical.price_words import price_limits
+from retrieval.lexical.filters.exclusions import excluded
+from retrieval.lexical.filters.price_words import price_limits
 from retrieval.lexical.units import is_unit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from retrieval.lexical.catalogue_words import CatalogueWords
+    from retrieval.lexical.filters.exclusions import TitledTexts
     from retrieval.lexical.spelling import Correction
 
 MOST_CHARACTERS, MOST_QUERY_WORDS = 1_000, 64
 SPELLING = "spelling"  # in `ignore`: words stay as typed
 
-FilterKind = Literal["max_price", "min_price", "in_stock", "brand", "category"]
+FilterKind = Literal["max_price", "min_price", "in_stock", "brand", "category", "without"]
 _STOCK = (
     r"(?:(?:only |currently )?in[ -]stock(?: only| now)?|available now|nur lieferbare?"
     r"|(?:sofort |nur )?(?:auf lager|lieferbar|vorratig|verfugbar)"
@@ -50,7 +52,7 @@ class QueryFilter:
     ----------
     kind : str
     value : float, str, bool or tuple of str
-        A price, a brand as the catalogue spells it, True for stock, the paths of the categories.
+        A price, a brand as the catalogue spells it, True for stock, the paths of the categories, the words that are not wanted.
     words : str
         The words as typed.
     currency : str, optional
@@ -78,7 +80,7 @@ class SearchQuery:
     text : str
         As typed, up to the length that is read, without markup.
     cleaned : str
-        Without the words of prices, stock and named filters, with misspelt words mended. A brand's words stay.
+        Without the words of prices, stock, exclusions and named filters, with misspelt words mended. A brand's words stay.
     tokens : tuple of str
         Terms for the lexical index; empty if the query holds no word, or only stop words that no text has together.
     corrections : tuple of Correction
@@ -101,7 +103,9 @@ class SearchQuery:
     notes: tuple[str, ...] = ()
 
 
-def read_query(text: str, words: CatalogueWords, ignore: Collection[str] = (), right: Collection[str] = ()) -> SearchQuery:
+def read_query(
+    text: str, words: CatalogueWords, ignore: Collection[str] = (), right: Collection[str] = (), texts: TitledTexts | None = None
+) -> SearchQuery:
     """Read a query; any text can be read.
 
     Parameters
@@ -113,6 +117,8 @@ def read_query(text: str, words: CatalogueWords, ignore: Collection[str] = (), r
         misspelt words as they are.
     right : collection of str
         Folded words that are no misspellings although the catalogue lacks them, such as those of a thesaurus.
+    texts : TitledTexts, optional
+        Of the catalogue; without them no word is excluded.
     """
     clipped = _clipped(text)
     read = without_markup(clipped)
@@ -125,6 +131,9 @@ def read_query(text: str, words: CatalogueWords, ignore: Collection[str] = (), r
     if SPELLING not in ignore:
         corrections = _corrections(cleaned, words, right)
         cleaned = _mended(cleaned, corrections)
+    if texts is not None:
+        cleaned, without = _exclusions(cleaned, texts, ignore)
+        filters += without
     if not any(one.kind == "brand" for one in filters):
         filters += [one for one in _brand_filters(cleaned, words) if one.key not in ignore]
     hint = () if any(one.kind == "category" for one in filters) else words.category(cleaned)
@@ -219,6 +228,19 @@ def _ends(text: str, match: re.Match[str]) -> list[int]:
         return [match.end("name")]
     begin = match.start("name")
     return [begin + found.end() for found in re.finditer(r"\S+", text[begin : match.end("name")])][MOST_WORDS - 1 :: -1]
+
+
+def _exclusions(text: str, texts: TitledTexts, ignore: Collection[str]) -> tuple[str, list[QueryFilter]]:
+    """Return filters of what is not wanted. Words of a phrase that is ignored are looked for, a word with a minus is not."""
+    filters: list[QueryFilter] = []
+    parts: list[tuple[int, int]] = []
+    for one in excluded(text, texts):
+        typed = text[one.begin : one.end].strip()
+        found = [QueryFilter("without", " ".join(fold(words).split()), typed) for words in one.words]
+        kept = [each for each in found if each.key not in ignore]
+        filters += kept
+        parts += [(one.begin, one.end)] if kept or one.minus else []
+    return _LOOSE.sub("", " ".join(_without(text, parts).split())), filters
 
 
 def _named(kind: str, name: str, typed: str, words: CatalogueWords) -> QueryFilter | None:

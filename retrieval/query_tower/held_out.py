@@ -62,6 +62,7 @@ class HeldOutQueries:
             ranks[place] = 1 / (hits[0] + 1) if len(hits) else 0.0
         return ranks
 
-    def by_lexical(self, tower: QueryTower) -> dict[float, float]:
-        """Return the mean reciprocal rank by each weight of BM25."""
-        return {weight: float(self.reciprocal_ranks(tower, weight).mean()) for weight in LEXICAL_WEIGHTS}
+    def by_lexical(self, tower: QueryTower) -> dict[float, np.ndarray]:
+        """Return the reciprocal ranks, float64 (n,), by each weight of BM25, that of `search` among them."""
+        weights = sorted({*LEXICAL_WEIGHTS, self.search.config.lexical})
+        return {weight: self.reciprocal_ranks(tower, weight) for weight in weights}

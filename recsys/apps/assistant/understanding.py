@@ -16,7 +16,7 @@ from recsys.dialogue.parts import beside, for_whom, places, sides, thing, trimme
 from recsys.dialogue.phrases import Message, places_of_words
 from recsys.dialogue.slots import read_slot
 from retrieval.lexical.analyzer import fold
-from retrieval.lexical.price_words import price_limits
+from retrieval.lexical.filters.price_words import price_limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

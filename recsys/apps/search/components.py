@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from features.names import TITLE
 from features.reviews.praise import PraisedAspects, praising_words
 from features.text.coverage import unread_texts
 from features.text.languages.scripts import scripts_beside_each_other
 from recsys.apps.search.suggest import Suggester
 from retrieval.lexical.catalogue_words import item_barcodes
+from retrieval.lexical.filters.exclusions import TitledTexts
 from retrieval.lexical.spelling import whole_words
 from retrieval.lexical.synonyms.thesaurus import Thesaurus, languages_of
 from retrieval.text_search import TextSearch
@@ -61,6 +63,12 @@ class SearchComponents:
         """What the catalogue calls things."""
         whole = whole_words(self.recommender.model.tokenizer.get_vocab())
         return self.recommender.snapshot.catalogue_words.with_real_words(whole | self.thesaurus.english_words)
+
+    @cached_property
+    def titled_texts(self) -> TitledTexts:
+        """The catalogue's texts with their titles."""
+        snapshot = self.recommender.snapshot
+        return TitledTexts(snapshot.lexical, snapshot.catalog.frame[TITLE].gather(np.unique(snapshot.text_of, return_index=True)[1]))
 
     def unread(self, texts: Sequence[str]) -> bool:
         """Return whether the encoder can read none of some texts, so that its vectors say nothing of what they mean."""

@@ -26,6 +26,7 @@ from features.storage.atomic import write_whole
 from features.text.template import item_texts
 from recsys.apps.search.pipeline import BATCH, Search, SearchGroup
 from recsys.apps.search.request import SearchOptions
+from recsys.artifacts.model_card import of_search_log
 from recsys.offline.evaluate import evaluation_cut, progress
 from recsys.progress import terminal_progress
 from recsys.recommend.open import open_recommender
@@ -125,6 +126,8 @@ def evaluate_setting(setting: _Setting, settings: Settings, cache: Path, show: P
     queries, boot = setting.queries, Bootstrap(settings.evaluate.resamples, settings.evaluate.seed)
     if setting.search.pairs is None:
         notes.append("search has no cross-encoder: in training it did not improve the lists that were held out")
+    if trained := setting.search.recommender.model.about.get("search"):
+        notes.append(f"of the search log the ranking reads {of_search_log(trained)}")
     queries = queries.with_slices(_slices(queries, lexical, snapshot.catalog), *notes)
     ours = runs(setting.search)
     report = evaluate_runs(ours | baselines, queries, boot, show)

@@ -114,7 +114,7 @@ class SearchGroup:
             mask &= search.words.items_of_brand(snapshot.catalog.frame["brand"], options.brand)
         if options.praised:
             mask &= search.praised.items(options.praised, len(snapshot.catalog))
-        readings = [Reading.of(text, search.words, search.thesaurus, options, search.languages) for text, _ in queries]
+        readings = [Reading.of(text, search.words, search.thesaurus, options, search.languages, search.titled_texts) for text, _ in queries]
         return cls(search, options, queries, readings, histories, histories.permitted(mask) if histories.disliked is not None else mask)
 
     @property
@@ -178,7 +178,7 @@ class SearchGroup:
         allowed = self.mask if self.mask.ndim == 1 else self.mask[place]
         if not reading.filters:
             return allowed
-        each = [meeting(self.search.recommender.snapshot, one, self.histories) for one in reading.filters]
+        each = [meeting(self.search.recommender.snapshot, one, self.histories, self.search.titled_texts) for one in reading.filters]
         dropped, allowed = relaxed(each, allowed, self.search.text_search.items_with_words(reading.wordings))
         self.relaxed[place] = tuple(reading.filters[one] for one in dropped)
         return allowed

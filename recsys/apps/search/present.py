@@ -178,6 +178,8 @@ def label(one: QueryFilter) -> str:
             return "in stock"
         case "brand":
             return f"brand {one.value}"
+        case "without":
+            return f"without {one.value}"
         case _:
             return f"in {_shelf(one.value if isinstance(one.value, tuple) else (str(one.value),))}"
 

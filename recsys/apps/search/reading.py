@@ -11,6 +11,7 @@ from retrieval.text_search import Wording
 if TYPE_CHECKING:
     from recsys.apps.search.request import SearchOptions
     from retrieval.lexical.catalogue_words import CatalogueWords
+    from retrieval.lexical.filters.exclusions import TitledTexts
     from retrieval.lexical.query import QueryFilter
     from retrieval.lexical.synonyms.thesaurus import Thesaurus
 
@@ -41,11 +42,23 @@ class Reading:
 
     @classmethod
     def of(
-        cls, text: str, words: CatalogueWords, thesaurus: Thesaurus, options: SearchOptions, languages: tuple[str, ...] | None = None
+        cls,
+        text: str,
+        words: CatalogueWords,
+        thesaurus: Thesaurus,
+        options: SearchOptions,
+        languages: tuple[str, ...] | None = None,
+        texts: TitledTexts | None = None,
     ) -> Reading:
-        """Read a query; any text can be read. languages: of the catalogue, where they are known."""
+        """Read a query; any text can be read.
+
+        Parameters
+        ----------
+        languages : of the catalogue, where they are known.
+        texts : of the catalogue; without them no word is excluded.
+        """
         ignore = (*options.ignore, *((SPELLING,) if options.verbatim else ()))
-        query = read_query(text, words, ignore, thesaurus.single_words)
+        query = read_query(text, words, ignore, thesaurus.single_words, texts)
         if not query.tokens:
             return cls(query, ())
         read = thesaurus.read(query.cleaned, words.spelling.knows, languages)

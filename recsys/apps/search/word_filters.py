@@ -13,11 +13,19 @@ if TYPE_CHECKING:
 
     from features.data.histories import Histories
     from recsys.snapshot.snapshot import Snapshot
+    from retrieval.lexical.filters.exclusions import TitledTexts
     from retrieval.lexical.query import QueryFilter
 
 
-def meeting(snapshot: Snapshot, one: QueryFilter, users: Histories) -> np.ndarray:
-    """Return which items meet a filter, bool (n_items,)."""
+def meeting(snapshot: Snapshot, one: QueryFilter, users: Histories, texts: TitledTexts) -> np.ndarray:
+    """Return which items meet a filter, bool (n_items,).
+
+    A text that says that it is without something is not excluded for naming it.
+    """
+    if one.kind == "without":
+        words = str(one.value)
+        named = np.setdiff1d(texts.holding(words), texts.saying_without(words), assume_unique=True)
+        return ~np.isin(snapshot.text_of, named)
     if one.kind == "brand":
         return (snapshot.catalog.frame["brand"] == one.value).fill_null(value=False).to_numpy()
     match one.value:

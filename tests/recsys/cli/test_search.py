@@ -98,6 +98,9 @@ def test_texts_that_nobody_types_are_refused_in_one_line(fake_shop: Any, capsys:
     assert fake_shop.calls == []
 
 
+READ = {name: FOUND.to_dict()[name] for name in ("read_as", "did_you_mean", "fallback", "corrections", "filters", "notes")}
+
+
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_a_file_of_queries(fake_shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str) -> None:
     queries, out = tmp_path / "queries.csv", tmp_path / f"found.{suffix}"
@@ -106,12 +109,17 @@ def test_a_file_of_queries(fake_shop: Any, tmp_path: Path, capsys: pytest.Captur
     assert fake_shop.calls[-1][2:] == (SearchOptions(k=2), [("milk, oat", "007"), ("tea", None), ("none", "b"), ("milk", "007")])
     read = {"csv": pl.read_csv, "jsonl": pl.read_ndjson, "parquet": pl.read_parquet}[suffix]
     rows = read(out, **({"schema_overrides": {"user_id": pl.String}} if suffix == "csv" else {}))
-    assert rows.columns == ["query", "user_id", "item_id", "rank", "probability", "reason", "score"]
-    assert rows["query"].to_list() == ["milk, oat", "milk, oat", "tea", "tea", "milk", "milk"]
-    assert rows["user_id"].to_list() == ["007", "007", None, None, "007", "007"]
-    assert rows.row(1)[2:] == ("x,y", 2, None, "bought 6 times", 0.25)
+    of_item, of_query = ["item_id", "rank", "probability", "reason", "score"], list(READ)
+    assert rows.columns == ["query", "user_id", *of_item, *of_query]
+    assert rows["query"].to_list() == ["milk, oat", "milk, oat", "tea", "tea", "none", "milk", "milk"]
+    assert rows["user_id"].to_list() == ["007", "007", None, None, "b", "007", "007"]
+    assert rows.select(of_item).row(1) == ("x,y", 2, None, "bought 6 times", 0.25)
+    assert rows.select(of_item).row(4) == (None,) * 5, "a query without an item says why"
+    for row in rows.select(of_query).rows(named=True):
+        lists = {name: json.loads(value) for name, value in row.items() if suffix == "csv" and isinstance(READ[name], list)}
+        assert row | lists == READ
     captured = capsys.readouterr()
-    assert captured.out == f"4 queries, 1 of them without an item, 6 rows in {out}\n"
+    assert captured.out == f"4 queries, 1 of them without an item, 7 rows in {out}\n"
     assert captured.err.splitlines() == [
         "note: 1 row without a query: left out",
         "note: 1 row with a query of more than 1,000 characters: left out",
@@ -214,12 +222,14 @@ def test_k_may_be_larger_than_the_catalogue(ready: Place, command: Command) -> N
 
 
 def test_what_is_printed_is_what_the_file_holds(ready: Place, command: Command, tmp_path: Path) -> None:
-    (tmp_path / "q.jsonl").write_text('{"query": "rye bread", "user_id": "user-05"}\n')
-    answer = command("search", "rye bread", "--user", "user-05", "--json", workspace=ready.workspace.root).answer
+    query = "rye bred xyzzy -towel under 90 dollars"
+    (tmp_path / "q.jsonl").write_text(json.dumps({"query": query, "user_id": "user-05"}))
+    answer = command("search", query, "--user", "user-05", "--json", workspace=ready.workspace.root).answer
     done = command("search", "--queries-file", "q.jsonl", "--out", "o.parquet", workspace=ready.workspace.root)
     assert done.code == 0
     rows = pl.read_parquet(tmp_path / "o.parquet")
     assert rows["item_id"].to_list() == [item["item_id"] for item in answer["items"]]
     assert rows["reason"].to_list() == [item["reason"] for item in answer["items"]]
+    assert rows.select(*READ).rows(named=True)[0] == {name: answer[name] for name in READ}
     assert FOUND.query  # the stand-in of the other tests has the form of this answer
     assert answer.keys() == FOUND.to_dict().keys()

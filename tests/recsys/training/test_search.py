@@ -18,7 +18,8 @@ from recsys.recommend import open
 from recsys.refresh import build
 from recsys.training.job import TrainingJob
 from recsys.training.search import SearchWindow, fit_search
-from recsys.training.search_examples import FROM_LOG, FROM_PURCHASES, LEAST_LISTS, examples_of_log, examples_of_purchases
+from recsys.training.search_lists.examples import FROM_LOG, FROM_PURCHASES, LEAST_LISTS, examples_of_log, examples_of_purchases
+from recsys.training.search_lists.log_gate import WITHOUT
 from recsys.training.towers import TextModels
 from recsys.training.windows import Windows
 
@@ -109,6 +110,21 @@ def test_a_list_of_the_search_log_is_what_one_user_got_for_one_query_at_one_time
     assert set(plain.users.tolist()) == {-1}
 
 
+def test_what_was_bought_within_a_day_of_a_search_judges_it_whether_it_was_shown_or_not(job: TrainingJob, split: Split) -> None:
+    start, later = split.cut + 86_400, split.labels
+    last = start + 660 * (LEAST_LISTS - 1)
+    own = set(later.item[(later.user == 3) & (later.time >= start) & (later.time < last + 86_400)].tolist())
+    examples = examples_of_log(log_of(job, lists(start, LEAST_LISTS)), split, 0)
+    assert examples is not None
+    assert examples.bought is not None
+    assert own - {10, 11, 15, 30, 31, 35}, "other than what was shown"
+    assert set(examples.bought.item.tolist()) == own | {15, 35}
+    nobody = examples_of_log(log_of(job, lists(split.cut, LEAST_LISTS, None)), split, 0)
+    assert nobody is not None
+    assert nobody.bought is not None
+    assert nobody.bought.keys.tolist() == nobody.wanted.keys.tolist(), "the log alone knows what an unknown visitor bought"
+
+
 def test_too_few_lists_or_none_in_the_window_are_no_log_to_learn_from(job: TrainingJob, split: Split) -> None:
     for rows in (lists(split.cut, LEAST_LISTS - 1), lists(split.cut - 90 * 86_400, LEAST_LISTS), lists(split.end, LEAST_LISTS)):
         assert examples_of_log(log_of(job, rows), split, 0) is None
@@ -123,15 +139,17 @@ def test_it_learns_from_purchases(job: TrainingJob, trained: tuple[TextModels, A
     assert report["gain"]["relevance_share"] > 0
 
 
-def test_it_learns_from_the_search_log_and_counts_only_what_was_clicked_before(
+def test_a_search_log_is_weighed_against_purchases_and_counts_only_what_was_clicked_before(
     job: TrainingJob, split: Split, trained: tuple[TextModels, Any], tmp_path: Any
 ) -> None:
     before, within = lists(split.cut - 10 * 86_400, 40), lists(split.cut, LEAST_LISTS)
     with_log = replace(job, queries=log_of(job, [*before, *within]))
     ranker, _, report = fit_search(with_log, *trained, tmp_path)
+    found = report["search_log"]
+    assert (found["judged"], found["kept"], report["learned_from"]) == (LEAST_LISTS // 4, WITHOUT, FROM_PURCHASES)
+    assert len(set(found["ndcg@10"].values())) == 1, "what it says is known from purchases"
     assert ranker.booster is not None
-    assert report["learned_from"] == f"{FROM_LOG} and {FROM_PURCHASES}"
-    assert report["lists"] > LEAST_LISTS
+    assert report["gain"]["log_clicks"] == 0
     counted = SearchWindow.of(with_log, *trained).clicks
     only_before = SearchWindow.of(replace(job, queries=log_of(job, before)), *trained).clicks
     assert len(counted.keys) == 2

@@ -147,5 +147,5 @@ def test_the_weight_of_bm25_changes_what_is_found(search: TextSearch, encoder: T
     tower = QueryTower.upon(encoder)
     found = held.by_lexical(tower)
     assert tuple(found) == LEXICAL_WEIGHTS
-    assert held.reciprocal_ranks(tower, 1.0).mean() >= max(found.values())
+    assert held.reciprocal_ranks(tower, 1.0).mean() >= max(ranks.mean() for ranks in found.values())
     assert held.reciprocal_ranks(tower).tolist() == held.reciprocal_ranks(tower, 0.4).tolist()

@@ -43,6 +43,11 @@ def ids(answer: SearchAnswer) -> list[str]:
     return [item.item_id for item in answer.items]
 
 
+def title(search: Search, item: str) -> str:
+    catalog = search.recommender.snapshot.catalog
+    return str(catalog.frame["title"][int(catalog.rows([item])[0])])
+
+
 def did(search: Search, user: str, item: str, event: str) -> Any:
     return recent_histories(search.recommender.snapshot, user, [Event(user, item, event, 2_000_000_000, 1.0, None)], EventWeights())
 
@@ -89,6 +94,26 @@ def test_a_filter_that_only_other_items_meet_is_relaxed_too(search: Search) -> N
     assert {one.key.split(":")[0]: one.relaxed for one in both.filters} == {"max_price": True, "in_stock": False}, "not more than must"
     asked = ask(search, "towel", max_price=below)
     assert (asked.fallback, asked.filters) == (NONE_WITHIN, ())
+
+
+def test_what_is_not_wanted_is_a_filter_that_can_be_removed(search: Search) -> None:
+    large = {item for item in ids(ask(search, "tea", k=40)) if "large" in title(search, item)}
+    assert large
+    for text, words in (("tea -large", "-large"), ("tea without large", "without large"), ("tea not large", "not large")):
+        answer = ask(search, text, k=40)
+        (one,) = answer.filters
+        assert (one.key, one.label, one.words, one.relaxed, answer.read_as) == ("without:large", "without large", words, False, "tea")
+        assert answer.items
+        assert not large & set(ids(answer))
+        removed = ask(search, text, k=40, ignore=(one.key,))
+        assert removed.filters == ()
+        assert large <= set(ids(removed))
+
+
+def test_what_all_that_fits_has_is_not_left_out_and_that_is_said(search: Search) -> None:
+    answer = ask(search, "kitchen towel -towel")
+    assert [one.relaxed for one in answer.filters] == [True]
+    assert "towel" in answer.items[0].title
 
 
 def test_words_that_no_item_has_are_named(search: Search) -> None:

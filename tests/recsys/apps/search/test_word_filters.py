@@ -46,7 +46,8 @@ def test_a_category_of_the_words_is_its_own_paths_and_no_others_of_its_name() ->
     paths = ["Milk", "Food|Milk", "Milk|Oat", None, "Food|Tea"]
     items = pl.DataFrame({"item_id": list("abcde"), "title": list("abcde"), "category": paths}, schema_overrides={"category": pl.String})
     snapshot: Any = SimpleNamespace(catalog=Catalog.from_frame(items), prices=np.ones(5))
-    found = meeting(snapshot, QueryFilter("category", ("Milk", "Food|Tea"), "in it"), Histories.of_baskets([[]], 0))
+    texts: Any = None
+    found = meeting(snapshot, QueryFilter("category", ("Milk", "Food|Tea"), "in it"), Histories.of_baskets([[]], 0), texts)
     assert found.tolist() == [True, False, False, False, True]
 
 

@@ -12,6 +12,7 @@ from eval.search.product_types import ProductTypes
 from eval.search.variations import reordered, shortened
 from features.behavior.click_propensities import ClickPropensities
 from features.data.histories import Histories
+from features.data.interactions import DAY
 from features.names import CART, CLICK, PURCHASE, SEARCH_EVENTS
 from ranking.search_ranker import LabelledLists
 
@@ -39,6 +40,7 @@ class SearchExamples:
     shown : items that the list showed, for each list; None where every candidate counts.
     weight : of what was wanted in each list: float32 (n,) an item, in the order of `wanted`; None for 1.
     source : where they come from, for the model card.
+    bought : what was bought after the search, for each list, whether it was shown or not; None where that is `wanted`.
     """
 
     texts: tuple[str, ...]
@@ -47,6 +49,7 @@ class SearchExamples:
     shown: UserItems | None
     weight: np.ndarray | None
     source: str
+    bought: UserItems | None = None
 
     def histories(self, split: Split) -> Histories:
         """Return what each list's user did before the cut; nothing for an unknown visitor."""
@@ -126,4 +129,24 @@ def examples_of_log(log: Queries, split: Split, seed: int, *, debiased: bool = T
     users = part.user[first].astype(np.int64)
     users = np.where(users < split.history.n_users, users, -1)
     texts = tuple(log.texts[part.query[first]].tolist())
-    return SearchExamples(texts, users, wanted, shown, weight, FROM_LOG)
+    bought = mine & (part.event == SEARCH_EVENTS.index(PURCHASE))
+    later = _bought_within_a_day(split, users, part.time[first])
+    pairs = [np.concatenate(both) for both in zip((place[bought], part.item[bought]), later, strict=True)]
+    judged = UserItems.of(*pairs, len(chosen), log.n_items) if len(pairs[0]) else None
+    return SearchExamples(texts, users, wanted, shown, weight, FROM_LOG, judged)
+
+
+def _bought_within_a_day(split: Split, users: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what known users bought within a day after their searches, wherever they found it: places of the searches and items.
+
+    A search log has purchases of what its engine showed alone, and would favour whatever ranks as that engine did.
+    """
+    labels, width = split.labels, split.end - split.cut + 2 * DAY
+    key = labels.user.astype(np.int64) * width + labels.time - split.cut
+    order = np.argsort(key, kind="stable")
+    asked = users * width + times - split.cut
+    begin, end = np.searchsorted(key[order], asked), np.searchsorted(key[order], asked + DAY)
+    counts = np.where(users >= 0, end - begin, 0)
+    place = np.repeat(np.arange(len(users)), counts)
+    within = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return place, labels.item[order[begin[place] + within]].astype(np.int64)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.lexical.price_words import price_limits
+from retrieval.lexical.filters.price_words import price_limits
 
 HIGH = {
     "under 3 dollars": (3, "USD"),
