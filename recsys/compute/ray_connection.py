@@ -99,12 +99,13 @@ def _started(config: ClusterConfig) -> Iterator[None]:
                 log_to_driver=False,
                 configure_logging=False,
                 _node_ip_address=_HOST,
-                _temp_dir=folder,
+                _temp_dir=f"{folder}/ray",  # Ray lets everybody write in it, but `folder` lets nobody else in
                 _system_config={"gcs_rpc_server_reconnect_timeout_s": _GONE},
             )
         except Exception as error:  # Ray waits 30 seconds for its processes, and raises this very type
-            line = one_line(error)[:200]
-            raise ClusterError(f"Ray does not start on this machine ({line}): run the same command again when it is less busy") from error
+            # It checks the settings first.
+            advice = "lower cluster.memory_mb" if isinstance(error, ValueError) else "run the same command again when it is less busy"
+            raise ClusterError(f"Ray does not start on this machine ({one_line(error)[:200]}): {advice}") from error
         yield
     finally:
         ray.shutdown()

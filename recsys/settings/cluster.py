@@ -10,7 +10,7 @@ class ClusterConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    workers: int = Field(default=0, ge=0, description="workers that `--cluster local` starts; 0: one for each usable core")
+    workers: int = Field(default=0, ge=0, le=1024, description="workers that `--cluster local` starts; 0: one for each usable core")
     cores: int = Field(default=1, ge=1, description="cores of a worker")
     gpus: float = Field(default=0.0, ge=0, description="GPUs of a worker, such as 1, or 0.5 for two workers on each")
     towers: bool = Field(default=True, description="whether the cluster trains the towers; otherwise the command does")

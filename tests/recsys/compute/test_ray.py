@@ -7,7 +7,9 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -23,8 +25,6 @@ from recsys.settings.cluster import ClusterConfig
 from tests.recsys.compute.jobs import open_squares
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from recsys.compute.ray import RayCluster
 
 SHARDS = cut(list(range(1, 11)), 3)
@@ -69,6 +69,8 @@ def test_it_listens_on_the_loopback_interface_alone(cluster: RayCluster) -> None
             listening += [one for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
     assert len(listening) >= 3, "the head, the scheduler and this process listen"
     assert {one.laddr.ip for one in listening} <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+    (folder,) = Path(tempfile.gettempdir()).glob(f"recsys-ray-{os.getpid()}-*")
+    assert folder.stat().st_mode & 0o077 == 0, "sockets and logs are for no other user of the machine"
 
 
 @pytest.mark.parametrize(
