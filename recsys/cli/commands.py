@@ -220,7 +220,7 @@ def recommend(
         raise typer.BadParameter("--users-file and --out go together: the one says for whom, the other where the lists go")
     if users_file and (user is not None or history or as_json or explain):
         raise typer.BadParameter("--users-file goes without --user, --history, --json and --explain")
-    if cluster and not users_file:
+    if cluster is not None and not users_file:
         raise typer.BadParameter("it spreads the users of a file: give --users-file and --out", param_hint="--cluster")
     if debuts:
         typer.echo("warning: --debuts is called --unsold now, and goes with the next release", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 import shutil
@@ -12,6 +13,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from features.errors import ClusterError, one_line
 from recsys.environment import code_digest, usable_cores
@@ -49,6 +51,9 @@ def prepare(address: str, seconds: float) -> None:
         _keep_local()
     else:
         os.environ.update(_ENVIRONMENT)
+        # One try, where Ray has twenty of 40 seconds each for a service that is not its head.
+        os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
+        os.environ.setdefault("RAY_py_gcs_connect_timeout_s", str(math.ceil(seconds)))
         _reach(address, seconds)
 
 
@@ -94,12 +99,13 @@ def _started(config: ClusterConfig) -> Iterator[None]:
                 log_to_driver=False,
                 configure_logging=False,
                 _node_ip_address=_HOST,
-                _temp_dir=folder,
+                _temp_dir=f"{folder}/ray",  # Ray lets everybody write in it, but `folder` lets nobody else in
                 _system_config={"gcs_rpc_server_reconnect_timeout_s": _GONE},
             )
         except Exception as error:  # Ray waits 30 seconds for its processes, and raises this very type
-            line = one_line(error)[:200]
-            raise ClusterError(f"Ray does not start on this machine ({line}): run the same command again when it is less busy") from error
+            # It checks the settings first.
+            advice = "lower cluster.memory_mb" if isinstance(error, ValueError) else "run the same command again when it is less busy"
+            raise ClusterError(f"Ray does not start on this machine ({one_line(error)[:200]}): {advice}") from error
         yield
     finally:
         ray.shutdown()
@@ -128,12 +134,13 @@ def _quiet_ray() -> ModuleType:
 @contextmanager
 def _joined(address: str, cache: Path) -> Iterator[None]:
     ray = _quiet_ray()
+    from ray.exceptions import RayError
 
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        line = one_line(error)[:200]
-        raise ClusterError(f"Ray at {address} does not take this program ({line}): check its version and address") from error
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError, RayError) as error:
+        advice = "check its address and version, and RAY_AUTH_MODE and RAY_AUTH_TOKEN if it asks for a token"
+        raise ClusterError(f"Ray at {address} does not take this program ({_why(error)}): {advice}") from error
     try:
         _same_code(cache)
         yield
@@ -141,15 +148,43 @@ def _joined(address: str, cache: Path) -> Iterator[None]:
         ray.shutdown()
 
 
+def _why(error: BaseException) -> str:
+    """Return what lies behind an error of Ray, whose cause may hold a traceback and several sentences of advice."""
+    lines = str(error.__cause__ or error).strip().splitlines()
+    return " ".join(lines[-1:]).partition(". ")[0][:200]
+
+
 def _reach(address: str, seconds: float) -> None:
-    """Look whether anything listens, because Ray itself would try for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
-        raise ClusterError(f"--cluster is {address!r}, expected local, HOST:PORT or ray://HOST:PORT")
+    """Look whether a service of Ray's kind listens, because Ray itself would try for minutes."""
+    host, port = _host_and_port(address)
     try:
-        socket.create_connection((host, int(port)), timeout=seconds).close()
-    except (OSError, OverflowError) as error:
+        socket.create_connection((host, port), timeout=seconds).close()
+    except OSError as error:
         raise ClusterError(f"no Ray cluster answers at {address} ({error}): start it, or give --cluster local") from error
+    if os.environ.get("RAY_USE_TLS", "0").lower() not in ("1", "true"):
+        _speak(address, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", seconds)
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(f"//{address.removeprefix('ray://')}")
+        if parts.hostname and parts.port and not (parts.path or parts.query or parts.username is not None):
+            return parts.hostname, parts.port
+    except ValueError:  # a port beyond 65535, or a bracket too many
+        pass
+    raise ClusterError(f"--cluster is {address!r}, expected local, HOST:PORT or ray://HOST:PORT")
+
+
+def _speak(address: str, target: str, seconds: float) -> None:
+    """Look whether what listens speaks gRPC, as all of Ray's services do."""
+    import grpc
+
+    with grpc.insecure_channel(target) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=seconds)
+        except grpc.FutureTimeoutError:
+            line = f"what answers at {address} is no Ray cluster"
+            raise ClusterError(f"{line}: give the port of its head, 6379 by default, or ray://HOST:PORT with 10001") from None
 
 
 def _same_code(cache: Path) -> None:

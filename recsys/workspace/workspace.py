@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from features.ingest.erased_users import ErasedUsers
 from features.ingest.partitions import of_partition
 from features.ingest.pipeline import dry_run, ingest
 from features.ingest.table_store import load_optional, table_digests
-from features.ingest.table_versions import INTERACTIONS, ITEMS, in_use, log_files, present, read, table_files
+from features.ingest.table_versions import INTERACTIONS, ITEMS, PROFILE, in_use, log_files, present, read, table_files
 from features.storage.atomic import write_whole
 from recsys.settings.events import EventWeights
 from recsys.workspace.paths import WorkspacePaths
@@ -138,7 +139,7 @@ class Workspace(WorkspacePaths):
 
         def tables(folder: Path) -> tuple[Catalog, Interactions]:
             catalog = Catalog.from_frame(pl.read_parquet(present(folder / ITEMS)))
-            parts = (merged.log for merged in self._merged(log_files(folder), config))
+            parts = (merged.log for merged in self._merged(_whole_log(folder), config))
             return catalog, Interactions.from_parts(parts, catalog, config.weights)
 
         catalog, interactions = self._read(tables)
@@ -225,3 +226,22 @@ class Workspace(WorkspacePaths):
         facts = SourceFacts.of(pl.scan_parquet(files), events, config) if len(events) else None
         for part, path in enumerate(files):
             yield merge(pl.read_parquet(path), of_partition(events, part, len(files)), config, facts)
+
+
+def _whole_log(folder: Path) -> list[Path]:
+    """Return the files of the log of a version, which have as many rows as its ingest kept: half of the partitions look like a log too.
+
+    Raises
+    ------
+    DataError
+        If they have not.
+    """
+    files = log_files(folder)
+    try:
+        kept = json.loads((folder / PROFILE).read_bytes())["interactions"]["kept"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # of an earlier version of this program
+        return files
+    rows = pl.scan_parquet(files).select(pl.len()).collect().item()
+    if rows != kept:
+        raise DataError(f"{folder} is damaged: its log has {rows:,} rows, expected {kept:,}: run `recsys ingest` again")
+    return files

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 FOLDER = "file"  # scheme of a folder, also where the URL has none
+S3 = "s3"
 
 
 class StorageConfig(BaseModel):
@@ -52,6 +53,8 @@ class StorageConfig(BaseModel):
     def _with_address(self) -> Self:
         if self.endpoint is not None and urlsplit(self.endpoint).scheme not in ("http", "https"):
             raise ValueError(f"endpoint is {self.endpoint!r}, expected an address that begins with http:// or https://")
-        if self.endpoint is not None and self.scheme != "s3":
+        if self.endpoint is not None and self.scheme != S3:
             raise ValueError('endpoint needs a url that begins with "s3://"')
+        if self.scheme == S3 and self.place.startswith("/"):
+            raise ValueError(f'url is {self.url!r}, expected a bucket, as in "s3://bucket/shop"')
         return self

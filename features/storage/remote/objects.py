@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from features.errors import StorageError
+from features.storage.remote.config import S3
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-S3 = "s3"
 ATTEMPTS = 2  # of botocore for a call, and of the driver around it: a server that is down is told within four timeouts
 # Codes of a condition that does not hold; the last two are of a name that somebody has removed.
 _LOST = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409", "NoSuchKey", "404"}

@@ -219,8 +219,10 @@ def test_other_drivers_are_read_from_and_not_published_to(tmp_path: Path) -> Non
         {"url": "s3://bucket", "endpoint": "http://key:secret@minio:9000"},
         {"url": "s3://bucket", "endpoint": "minio:9000"},
         {"url": "/mnt/shop", "endpoint": "http://minio:9000"},
+        {"url": "s3://"},
+        {"url": "s3:///shop"},
     ],
 )
-def test_addresses_hold_no_credentials(values: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"credentials in the environment|endpoint"):
+def test_addresses_name_a_bucket_and_hold_no_credentials(values: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"credentials in the environment|endpoint|expected a bucket, as in \"s3://bucket/shop\""):
         StorageConfig.model_validate(values)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import psutil
 import pytest
 
@@ -20,8 +25,6 @@ from recsys.settings.cluster import ClusterConfig
 from tests.recsys.compute.jobs import open_squares
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from recsys.compute.ray import RayCluster
 
 SHARDS = cut(list(range(1, 11)), 3)
@@ -66,6 +69,8 @@ def test_it_listens_on_the_loopback_interface_alone(cluster: RayCluster) -> None
             listening += [one for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
     assert len(listening) >= 3, "the head, the scheduler and this process listen"
     assert {one.laddr.ip for one in listening} <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+    (folder,) = Path(tempfile.gettempdir()).glob(f"recsys-ray-{os.getpid()}-*")
+    assert folder.stat().st_mode & 0o077 == 0, "sockets and logs are for no other user of the machine"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +123,44 @@ def test_nothing_answers_at_an_address(address: str, tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("address", ["somewhere", "host:port", ":", "ray://host"])
+def test_a_service_that_is_none_of_rays(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent_one:
+        address = f"127.0.0.1:{silent_one.getsockname()[1]}"
+        refused = pytest.raises(ClusterError, match=f"^what answers at {address} is no Ray cluster: give the port of its head")
+        with refused, open_cluster(address, ClusterConfig(connect_seconds=0.3), tmp_path):
+            pass
+
+
+JOINED = """
+import sys
+from pathlib import Path
+from recsys.compute.ray import open_cluster
+from recsys.settings.cluster import ClusterConfig
+with open_cluster(sys.argv[1], ClusterConfig(), Path(sys.argv[2])) as cluster:
+    cluster.connect()
+"""
+
+
+def test_a_service_of_ray_that_is_no_head_is_asked_once(tmp_path: Path) -> None:
+    server = grpc.server(ThreadPoolExecutor(1))
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", JOINED, address, tmp_path],
+            env=os.environ | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},  # for an address of the loopback interface
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        server.stop(None)
+    assert done.stderr.count("Failed to get cluster ID") == 1, "Ray tries twenty times by itself"
+    last = done.stderr.splitlines()[-1]
+    assert "does not take this program (ray.exceptions.RpcError: RPC error: Method not found!): check its address and version" in last
+
+
+@pytest.mark.parametrize("address", ["somewhere", "host:port", ":", "ray://host", "http://host:80", "host:99999", "[::1:80", "me@host:80"])
 def test_what_is_no_address(address: str, tmp_path: Path) -> None:
     with (
         pytest.raises(ClusterError, match=r"expected local, HOST:PORT or ray://HOST:PORT"),

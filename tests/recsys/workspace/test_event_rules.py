@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from features.data.log.rows import INTERACTION_COLUMNS
+from features.errors import DataError
 from features.ingest import partitions
 from features.ingest.partitions import of_partition, partition_of
 from features.ingest.table_store import load_source
@@ -139,6 +140,16 @@ def test_a_workspace_with_partitions_loads_and_prunes_as_one_without(spare: Plac
     export(spare, "user-01,sku-07,2024-07-20,purchase,1,3.25", "user-01,sku-07,2024-07-24,purchase,1,3.25")
     spare.workspace.ingest(load_source(spare.workspace.data))
     assert spare.workspace.prune_events(spare.settings.events) == 1
+
+
+def test_half_of_the_partitions_is_no_log(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partitions, "ROWS_A_GIB", 300)
+    spare.workspace.ingest(load_source(spare.workspace.data))
+    files = log_files(in_use(spare.workspace.data))
+    for path in files[len(files) // 2 :]:
+        path.unlink()
+    with pytest.raises(DataError, match=r"its log has [\d,]+ rows, expected 3,523: run `recsys ingest` again$"):
+        spare.workspace.load()
 
 
 def bought(place: Place, user: str) -> list[str]:
