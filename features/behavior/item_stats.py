@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 import safetensors.numpy
 
 from features.data.interactions import DAY
@@ -71,9 +72,10 @@ class ItemStats:
         log = log.between(None, now)
         log = log.where(np.isin(log.event, LABEL_EVENTS))
         n, age = log.n_items, (now - log.time) / DAY
-        columns = {name: distinct_buyers(log, age <= days) for name, days in BUYER_DAYS.items()}
+        pairs = BuyerPairs.of(log, age)
+        columns = {name: pairs.buyers(days) for name, days in BUYER_DAYS.items()}
         columns[TREND] = np.log((columns[BUYERS_28] + 1) / (columns[BUYERS_91] * (28 / 91) + 1))
-        columns |= repurchase(log, age)
+        columns |= pairs.repurchase()
         first = np.full(n, -np.inf)
         np.maximum.at(first, log.item, age)
         columns[FIRST_SALE] = np.where(np.isfinite(first), first, np.nan)
@@ -81,7 +83,7 @@ class ItemStats:
         paid = median_paid(log)
         price = exact(np.where(np.isnan(paid), listed, paid))
         columns |= {PRICE_CHANGE.format(days): price_change(log, age <= days) for days in (7, 28)}
-        columns[BEGINNERS] = beginners(log, age)
+        columns[BEGINNERS] = pairs.beginners(28)
         text = text_codes(catalog)
         columns[SHARE_OF_TEXT] = share_of_group(columns[BUYERS_28] + columns[BUYERS_91] / 10 + columns[BUYERS_EVER] / 100, text)
         return cls(
@@ -125,53 +127,81 @@ def share_of_group(amount: np.ndarray, code: np.ndarray) -> np.ndarray:
     return np.where(total > 0, amount / np.maximum(total, 1e-9), 0.0)
 
 
-def beginners(log: Interactions, age: np.ndarray) -> np.ndarray:
-    """Return the share of first-time buyers among the buyers of the last 28 days, float (n_items,); nan without any."""
-    key = log.item.astype(np.int64) * max(log.n_users, 1) + log.user
-    recent, before = sorted_unique(key[age <= 28]), sorted_unique(key[age > 28])
-    item = recent // max(log.n_users, 1)
-    fresh = ~np.isin(recent, before, assume_unique=True)
-    counts = np.bincount(item, minlength=log.n_items)
-    return np.where(counts > 0, np.bincount(item, weights=fresh, minlength=log.n_items) / np.maximum(counts, 1), np.nan)
-
-
 def distinct_buyers(log: Interactions, mask: np.ndarray) -> np.ndarray:
     """Count the distinct users of each item among the masked events, float (n_items,)."""
     key = sorted_unique(log.item[mask].astype(np.int64) * max(log.n_users, 1) + log.user[mask])
     return np.bincount(key // max(log.n_users, 1), minlength=log.n_items).astype(np.float64)
 
 
-def repurchase(log: Interactions, age: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the share of buyers that bought the item again, and their mean gap in days, both float (n_items,).
+@dataclass(frozen=True)
+class BuyerPairs:
+    """The purchases of a log by user and item, which are sorted once for several statistics.
 
-    Both are shrunk towards the shop's mean.
+    Attributes
+    ----------
+    item : int64 (n,)
+        Item row of each purchase, sorted by user, item and time.
+    age : float64 (n,)
+        Days since each purchase.
+    first : int64 (pairs,)
+        Place of the first purchase of each pair of a user and an item.
+    n_items : int
+        Items in the catalogue.
     """
-    key = log.user.astype(np.int64) * log.n_items + log.item
-    order = np.lexsort((-age, key))
-    key, age = key[order], age[order]
-    fresh = np.diff(key, prepend=-1) != 0
-    gap = np.where(fresh, 0.0, np.append(0.0, -np.diff(age)) if len(age) else 0.0)
-    again = ~fresh & (gap > 0.5)  # a second purchase on the same trip does not count
-    item = (key % log.n_items).astype(np.int64)
-    n = log.n_items
-    gaps, total = np.bincount(item[again], minlength=n), np.bincount(item[again], weights=gap[again], minlength=n)
-    back = sorted_unique(key[again]) % n
-    buyers, backs = np.bincount(item[fresh], minlength=n), np.bincount(back.astype(np.int64), minlength=n)
-    share = backs.sum() / max(buyers.sum(), 1)
-    mean = total.sum() / max(gaps.sum(), 1)
-    return {REPEAT_SHARE: (backs + 5 * share) / (buyers + 5), REPEAT_GAP: (total + 5 * mean) / (gaps + 5)}
+
+    item: np.ndarray
+    age: np.ndarray
+    first: np.ndarray
+    n_items: int
+
+    @classmethod
+    def of(cls, log: Interactions, age: np.ndarray) -> BuyerPairs:
+        """Sort the purchases of a log; `age` is days since each, float (n,)."""
+        key = log.user.astype(np.int64) * log.n_items + log.item
+        order = np.argsort(key, kind="stable")  # the log is sorted by user and time, so each pair's purchases keep their order
+        key = key[order]
+        return cls(key % log.n_items, age[order], np.flatnonzero(np.diff(key, prepend=-1)), log.n_items)
+
+    @property
+    def _newest(self) -> np.ndarray:
+        """Days since the last purchase of each pair, float64 (pairs,)."""
+        return self.age[np.append(self.first[1:], len(self.age))[: len(self.first)] - 1]
+
+    def buyers(self, days: float) -> np.ndarray:
+        """Count the distinct users who bought each item in the last days, float64 (n_items,)."""
+        return self._count(self.first[self._newest <= days]).astype(np.float64)
+
+    def beginners(self, days: float) -> np.ndarray:
+        """Return the share of first-time buyers among the buyers of the last days, float64 (n_items,); nan without any."""
+        buyers, fresh = self.buyers(days), self._count(self.first[self.age[self.first] <= days])
+        return np.where(buyers > 0, fresh / np.maximum(buyers, 1), np.nan)
+
+    def repurchase(self) -> dict[str, np.ndarray]:
+        """Return the share of buyers that bought the item again, and their mean gap in days, both float64 (n_items,).
+
+        Both are shrunk towards the shop's mean.
+        """
+        gap = -np.diff(self.age, prepend=0.0)
+        gap[self.first] = 0.0
+        again = np.flatnonzero(gap > 0.5)  # a second purchase on the same trip does not count
+        gaps, total = self._count(again), np.bincount(self.item[again], weights=gap[again], minlength=self.n_items)
+        pair = sorted_unique(np.searchsorted(self.first, again, side="right") - 1)  # those who came back
+        buyers, backs = self._count(self.first), self._count(self.first[pair])
+        share = backs.sum() / max(buyers.sum(), 1)
+        mean = total.sum() / max(gaps.sum(), 1)
+        return {REPEAT_SHARE: (backs + 5 * share) / (buyers + 5), REPEAT_GAP: (total + 5 * mean) / (gaps + 5)}
+
+    def _count(self, places: np.ndarray) -> np.ndarray:
+        return np.bincount(self.item[places], minlength=self.n_items)
 
 
 def median_paid(log: Interactions) -> np.ndarray:
-    """Return the median unit price paid for each item, float (n_items,); nan where no price is known."""
+    """Return the median unit price paid for each item, of two in the middle the lower, float64 (n_items,); nan where no price is known."""
     known = ~np.isnan(log.price)
-    item, price = log.item[known], log.price[known]
-    order = np.lexsort((price, item))
-    item, price = item[order], price[order]
+    paid = pl.DataFrame({"item": log.item[known], "price": log.price[known]})
+    medians = paid.group_by("item").agg(pl.col("price").quantile(0.5, "lower"))
     out = np.full(log.n_items, np.nan)
-    starts = np.flatnonzero(np.diff(item, prepend=-1))
-    sizes = np.diff(np.append(starts, len(item)))
-    out[item[starts]] = price[starts + (sizes - 1) // 2]
+    out[medians["item"].to_numpy()] = medians["price"].to_numpy()
     return out
 
 

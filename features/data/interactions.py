@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -233,6 +234,14 @@ class Interactions:
         if self.dislikes is None:
             return columns
         return columns | {_PREFIX + name: column for name, column in self.dislikes.columns().items()}
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the events and dislikes by user and item rows; neither the ids nor `value` is part of it."""
+        events = hashlib.sha256(f"{self.n_items}|{self.ordinal}".encode())
+        for column in self.columns().values():
+            events.update(np.ascontiguousarray(column))
+        return events.hexdigest()
 
     def to_files(self) -> dict[str, bytes]:
         """Return the columns as safetensors and the user ids as JSON."""

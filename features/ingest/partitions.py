@@ -8,6 +8,7 @@ version of every library. Rows keep the order of the source within a partition.
 from __future__ import annotations
 
 import os
+import shutil
 import zlib
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,9 @@ def share_unchanged(new: Path, current: Path) -> int:
     shared = 0
     for path in table_files(new, INTERACTIONS):
         before = current / path.name
-        if before.is_file() and before.stat().st_size == path.stat().st_size and of_file(before) == of_file(path):
+        if not before.is_file() or before.samefile(path):
+            continue
+        if before.stat().st_size == path.stat().st_size and of_file(before) == of_file(path):
             linked = path.with_suffix(".link")
             try:
                 os.link(before, linked)
@@ -83,6 +86,14 @@ def share_unchanged(new: Path, current: Path) -> int:
             os.replace(linked, path)
             shared += 1
     return shared
+
+
+def link_or_copy(before: Path, path: Path) -> None:
+    """Make a stored file that of a new version too."""
+    try:
+        os.link(before, path)
+    except OSError:  # a file system without links
+        shutil.copyfile(before, path)
 
 
 def _partitions(user_ids: pl.Series, parts: int) -> pl.Series:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 REASONS_SHOWN = 5
 NOTES_SHOWN = 10
 NOTE = "note: "
+_TAKEN_OVER = "taken over from the last read, as its file has not changed (notes on it are not repeated)"
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class TableSummary:
     ----------
     reasons : reason -> number of rows quarantined for it, most frequent first.
     masked : personal data that was masked in the rows kept, in words.
+    taken_over : whether the rows are those of the last ingest, because the file has not changed.
     """
 
     name: str
@@ -33,6 +35,7 @@ class TableSummary:
     kept: int
     reasons: Mapping[str, int]
     masked: str = ""
+    taken_over: bool = False
 
     @property
     def quarantined(self) -> int:
@@ -41,7 +44,8 @@ class TableSummary:
     def __str__(self) -> str:
         line = f"{self.name}: {self.read:,} read = {self.kept:,} kept + {self.quarantined:,} quarantined"
         line = f"{line} ({self.why})" if self.reasons else line
-        return f"{line}; masked {self.masked}" if self.masked else line
+        line = f"{line}; masked {self.masked}" if self.masked else line
+        return f"{line}; {_TAKEN_OVER}" if self.taken_over else line
 
     @property
     def why(self) -> str:

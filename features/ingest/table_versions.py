@@ -1,7 +1,7 @@
 """Versions of the ingested tables: a folder of files each, and the name of the version in use.
 
     data/CURRENT        the name of the version in use, one line
-    data/<version>/     items.parquet, interactions.parquet, quarantine.csv, source.json, profile.json;
+    data/<version>/     items.parquet, interactions.parquet, quarantine.csv, source.json, profile.json, log_ids.parquet;
                         a file for each optional table that the shop has (`features.ingest.optional_tables`);
                         interactions-000.parquet and so on in place of a large interactions.parquet (`features.ingest.partitions`)
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 ITEMS, INTERACTIONS, QUARANTINE, SOURCE = "items.parquet", "interactions.parquet", "quarantine.csv", "source.json"
 PROFILE = "profile.json"
+LOG_IDS = "log_ids.parquet"  # what became of the ids that the log names, see `features.ingest.earlier_log`
 AS_OF = "items_as_of"  # of SOURCE: when the shop wrote the catalogue
 CURRENT = "CURRENT"
 _VERSION = re.compile(r"\d{8}T\d{12}Z", re.ASCII)
@@ -175,7 +176,7 @@ def remove_but(out: Path, kept: Collection[Path], *, strict: bool = False) -> No
     if out not in kept:
         stale += [
             path
-            for name in (ITEMS, INTERACTIONS, *(one.file for one in OPTIONAL.values()), QUARANTINE, SOURCE, PROFILE)
+            for name in (ITEMS, INTERACTIONS, *(one.file for one in OPTIONAL.values()), QUARANTINE, SOURCE, PROFILE, LOG_IDS)
             if (path := out / name).exists()
         ]
     for path in stale:

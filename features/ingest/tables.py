@@ -43,12 +43,17 @@ def raw_tables(source: Source, folder: Path) -> tuple[RawTable | None, RawTable]
     log = _read(*_log_spec(source, source.interactions), source, folder / "raw_log")
     if source.items is None:
         return None, log
-    head = read_head(source.items, source.encoding, "items")
-    form, layout, note = _layout(source, "items", source.items, head)
-    columns, mapped = _mapped(layout, source.items_columns, head), tuple(source.items_columns)
-    spec = TableSpec("items", source.items, columns, ("item_id", "title"), mapped, source.encoding, layout, form.name)
-    items = _read(spec, head, note, source, folder / "raw_items")
+    items = raw_items(source, source.items, folder)
     return items, _matched(log, items, source.interactions.name, folder / "matched.parquet")
+
+
+def raw_items(source: Source, path: Path, folder: Path) -> RawTable:
+    """Return the raw catalogue of a file. Raises DataError like `raw_tables`."""
+    head = read_head(path, source.encoding, "items")
+    form, layout, note = _layout(source, "items", path, head)
+    columns, mapped = _mapped(layout, source.items_columns, head), tuple(source.items_columns)
+    spec = TableSpec("items", path, columns, ("item_id", "title"), mapped, source.encoding, layout, form.name)
+    return _read(spec, head, note, source, folder / "raw_items")
 
 
 def raw_optional(source: Source, folder: Path) -> dict[OptionalName, RawTable]:

@@ -12,7 +12,6 @@ from ranking.outcomes.customer_models import CustomerModels, fit_customer_models
 from recsys.artifacts.job_cache import read_files, write_files
 from recsys.progress import terminal_progress
 from recsys.snapshot.customers import CustomerTables
-from recsys.snapshot.fingerprint import log_digest
 from recsys.snapshot.fits.fit import FittedOn
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def customer_tables(log: Interactions, config: OutcomeConfig, cache: Path, fits:
     # The log's own digest leaves out the values, which recommendations do not read.
     values = hashlib.sha256(b"" if log.value is None else log.value.tobytes()).hexdigest()
     settings = of_json([VERSION, config.model_dump(mode="json")])
-    on = FittedOn(of_json([settings, log_digest(log), values]), settings, of_items=False)
+    on = FittedOn(of_json([settings, log.digest, values]), settings, of_items=False)
     before = fits.before.get(CUSTOMERS)
     folder, earlier = (cache / FOLDER / key[:16] for key in (on.key, on.key if before is None else before.key))
 

@@ -28,7 +28,7 @@ from recsys.artifacts.check import find_bundle
 from recsys.artifacts.publish import publish
 from recsys.recommend.pipeline import Recommender
 from recsys.snapshot.aggregates import LogAggregates
-from recsys.snapshot.fingerprint import collaborative_key, log_digest, words_digest
+from recsys.snapshot.fingerprint import collaborative_key, words_digest
 from recsys.snapshot.fits.changes import Changes, Tables
 from retrieval.collaborative.models import Collaborative
 
@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     from retrieval.collaborative.review_words import ReviewWords
 
 K = 10
-CACHED = 2  # of the old bundle and of the new one: collaborative fits and lists
+FEW = 50  # users who are asked first
+SURE = 3.0  # standard errors between the loss of the first users and the limit, for the others not to be asked
+CACHED = 2  # of the old bundle and of the new one: collaborative fits, and lists of the first users and of the others
 _LISTS = "lists.json"  # of the cache of gates, which an erasure removes
 
 
@@ -93,7 +95,7 @@ class BundleUnderTest:
         known = _read(path)
         if self.inputs is None or key not in known:
             known[key] = self._lists(users, cut, collaborative())
-            newest = dict(list(known.items())[-CACHED:])
+            newest = dict(list(known.items())[-2 * CACHED :])
             write_whole(path, json.dumps(newest))
         return np.array(known[key], dtype=object).reshape(len(users), K)
 
@@ -152,22 +154,43 @@ def ndcg_of_both(old: BundleUnderTest, new: BundleUnderTest, config: RefreshConf
         return None
     # On a grid of days, so that all refreshes of a day compare at one moment and share the collaborative fits.
     cut = log.end - DAY if log.ordinal else log.end // DAY * DAY - config.judged_days * DAY
+    split = Split.by_time(log, cut)
     try:
-        ground_truth = GroundTruth.of(Split.by_time(log, cut), config.judged_users)
+        users = GroundTruth.of(split, config.judged_users).users
     except DataError:
         return None
     if _equal(old, new, cut):
         return None
-    users = log.user_ids[ground_truth.users].tolist()
-    place = {item: row for row, item in enumerate(old.ids)}
-    scores = []
     fits = ((old, lambda: old.collaborative(cut, config.refit_share)), (new, lambda: new.collaborative_after(old, cut, config.refit_share)))
-    for bundle, fit in fits:
-        lists = bundle.lists(users, cut, fit)
+    place = {item: row for row, item in enumerate(old.ids)}
+
+    def scores(some: np.ndarray) -> np.ndarray:
+        """Return NDCG@10 of users, given by their rows, by both bundles, float64 (2, users)."""
+        ground_truth, ids = GroundTruth.over(split, some), log.user_ids[some].tolist()
+        lists = [bundle.lists(ids, cut, fit) for bundle, fit in fits]
         # Items that only the new bundle has are misses.
-        rows = np.array([[place.get(item, -1) if item is not None else -1 for item in row] for row in lists], dtype=np.int64)
-        scores.append(float(np.nanmean(ndcg(rows, ground_truth.bought, K))))
-    return scores[0], scores[1]
+        rows = [[[place.get(item, -1) if item is not None else -1 for item in row] for row in of_one] for of_one in lists]
+        return np.array([ndcg(np.array(of_one, dtype=np.int64), ground_truth.bought, K) for of_one in rows])
+
+    drawn = np.random.default_rng(0).permutation(users)
+    found = scores(np.sort(drawn[:FEW]))
+    if len(drawn) > FEW and not surely_within(found, config.max_ndcg_drop):
+        found = np.concatenate([found, scores(np.sort(drawn[FEW:]))], axis=1)
+    before, after = np.nanmean(found, axis=1).tolist()
+    return before, after
+
+
+def surely_within(scores: np.ndarray, limit: float) -> bool:
+    """Return whether a share of the old score is lost that lies below a limit by `SURE` standard errors.
+
+    Parameters
+    ----------
+    scores : float64 (2, users)
+        NDCG of the same users by the old bundle and by the new one.
+    """
+    before = np.nanmean(scores[0])
+    margin = limit * scores[0] - (scores[0] - scores[1])  # by user; its mean is below 0 where more than the share is lost
+    return before > 0 and np.nanmean(margin) >= SURE * np.nanstd(margin, ddof=1) / np.sqrt(scores.shape[1])
 
 
 def _equal(old: BundleUnderTest, new: BundleUnderTest, cut: int) -> bool:
@@ -177,7 +200,7 @@ def _equal(old: BundleUnderTest, new: BundleUnderTest, cut: int) -> bool:
     if words_digest(old.snapshot.review_words) != words_digest(new.snapshot.review_words):
         return False
     before, after = old.before(cut), new.before(cut)
-    return np.array_equal(before.user_ids, after.user_ids) and log_digest(before) == log_digest(after)
+    return np.array_equal(before.user_ids, after.user_ids) and before.digest == after.digest
 
 
 def _cached(store: Path, key: str) -> Collaborative | None:

@@ -170,7 +170,8 @@ def _refresh(workspace: Workspace, settings: Settings, device: Device, cluster: 
     from recsys.refresh import build
 
     before = load_profile(workspace.data)
-    summary = workspace.ingest_alone(source, files, lambda after: check_profile(before, after, settings.refresh, now.id if now else None))
+    of_bundle = now.id if now else None
+    summary = workspace.ingest_alone(source, files, lambda after: check_profile(before, after, settings.refresh, of_bundle), keep_log=True)
     if before is None:
         summary = replace(summary, notes=(*summary.notes, NO_PROFILE))
     message, drift = build.publish_tables(workspace, settings, gated=True, device=device, cluster=cluster)

@@ -21,7 +21,7 @@ class RefreshConfig(BaseModel):
     min_ann_recall: float = Field(default=0.95, ge=0, le=1, description="recall@10 of the index against exact search")
     max_ndcg_drop: float = Field(default=0.1, ge=0, le=1, description="share by which NDCG@10 on the last days may drop")
     judged_days: int = Field(default=7, ge=1, description="how many last days of the old log NDCG is measured on")
-    judged_users: int = Field(default=200, ge=0, description="how many users NDCG is measured on; 0 skips it")
+    judged_users: int = Field(default=200, ge=0, description="how many users NDCG is measured on at most; 0 skips it")
     max_psi: float = Field(default=0.25, gt=0, description="population stability index of a feature above which drift is reported")
     refit_share: float = Field(
         default=0.02,

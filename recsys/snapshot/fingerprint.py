@@ -33,17 +33,9 @@ def fingerprint(catalog: Catalog, log: Interactions) -> str:
 
 def collaborative_key(log: Interactions, now: int, retrieval: RetrievalConfig, words: ReviewWords | None = None) -> str:
     """Return the SHA-256 of all that the collaborative models depend on. User ids are not part of it."""
-    return of_json([log_digest(log), now, retrieval.model_dump(mode="json"), words_digest(words)])
+    return of_json([log.digest, now, retrieval.model_dump(mode="json"), words_digest(words)])
 
 
 def words_digest(words: ReviewWords | None) -> str:
     """Return a digest of the words of reviews; empty without any."""
     return "" if words is None else digest(words.to_files())
-
-
-def log_digest(log: Interactions) -> str:
-    """Return the SHA-256 of the log's events, by user and item rows."""
-    events = hashlib.sha256(f"{log.n_items}|{log.ordinal}".encode())
-    for column in log.columns().values():
-        events.update(np.ascontiguousarray(column).tobytes())
-    return events.hexdigest()

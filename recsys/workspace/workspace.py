@@ -99,10 +99,15 @@ class Workspace(WorkspacePaths):
 
         return extract(source, self.extracts, ErasedUsers.read(self.erased))
 
-    def ingest_alone(self, source: Source, files: Source, accept: Callable[[DataProfile], None] | None = None) -> IngestSummary:
-        """Ingest a source whose files are ready; `accept` is as in `features.ingest.pipeline.ingest`. The caller holds the lock."""
+    def ingest_alone(
+        self, source: Source, files: Source, accept: Callable[[DataProfile], None] | None = None, keep_log: bool = False
+    ) -> IngestSummary:
+        """Ingest a source whose files are ready; `accept` and `keep_log` are as in `features.ingest.pipeline.ingest`.
+
+        The caller holds the lock.
+        """
         try:
-            return ingest(source, self.data, ErasedUsers.read(self.erased), files, accept)
+            return ingest(source, self.data, ErasedUsers.read(self.erased), files, accept, keep_log)
         finally:
             self.remove_private(source, files)
 

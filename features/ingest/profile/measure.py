@@ -89,8 +89,8 @@ def measured(source: Source, items: IngestedTable, log: IngestedTable, catalogue
     if items.raw is None:
         of_items = of_items.model_copy(update={"file": of_log.file, "format": of_log.format})
     of_catalogue, raw = (of_log, raw_log) if items.raw is None else (of_items, items.raw)
-    catalogue_facts = _catalogue(catalogue, of_catalogue, raw)
-    return DataProfile(items=of_items, interactions=of_log, catalogue=catalogue_facts, log=log_facts(events, raw_log))
+    facts = catalogue_facts(catalogue, of_catalogue, raw)
+    return DataProfile(items=of_items, interactions=of_log, catalogue=facts, log=log_facts(events, raw_log))
 
 
 def table_profile(table: Table, one: IngestedTable, source: Source, item_ids: Collection[str]) -> TableProfile:
@@ -197,7 +197,8 @@ def _shares(raw: RawTable, names: list[str], whole: bool) -> dict[str, dict[str,
     return shares
 
 
-def _catalogue(items: pl.LazyFrame, table: TableProfile, raw: RawTable) -> CatalogueFacts:
+def catalogue_facts(items: pl.LazyFrame, table: TableProfile, raw: RawTable) -> CatalogueFacts:
+    """Return the facts of the items that were kept; `table` and `raw` are of the file that has them."""
     texts = [name for name in (TITLE, DESCRIPTION, BRAND, CATEGORY) if f"items.{name}" in table.by_ours]
     figures = {f"beyond_ascii {name}": pl.col(name).str.contains(r"[^\x00-\x7F]").mean() for name in texts}
     figures |= {f"damaged {name}": pl.col(name).str.contains(_DAMAGED).mean() for name in texts}

@@ -78,11 +78,10 @@ class ItemLinks:
     complete: bool = False
 
     @classmethod
-    def find(cls, checked_log: pl.LazyFrame, checked_items: pl.LazyFrame, name: str = "log") -> ItemLinks:
-        """Compare the ids of both checked tables; `name` is the log's in notes."""
+    def find(cls, used: pl.DataFrame, checked_items: pl.LazyFrame, name: str = "log") -> ItemLinks:
+        """Compare the ids that a log names (`used_ids`) with those of a checked catalogue; `name` is the log's in notes."""
         items = checked_items.drop_nulls("item_id").group_by("item_id").agg(valid=pl.col("reason").is_null().any())
         known = items.collect(engine="streaming")
-        used = checked_log.filter(pl.col("reason").is_null()).group_by("item_id").len().collect(engine="streaming")
         unknown = used.join(known, on="item_id", how="anti").sort("item_id")
         missing = unknown.filter(pl.col("item_id").is_in(ID_PLACEHOLDERS))["item_id"]
         unknown = unknown.filter(~pl.col("item_id").is_in(missing.implode()))
@@ -122,6 +121,11 @@ class ItemLinks:
         ours, theirs = log_ids.select("item_id", bare=bare), self.known.select(other="item_id", bare=bare)
         both = ours.join(theirs, on="bare").filter(pl.col("bare") != "").sort("item_id", "other")
         return (both["item_id"][0], both["other"][0]) if both.height else None
+
+
+def used_ids(checked_log: pl.LazyFrame) -> pl.DataFrame:
+    """Return `item_id` of a checked log's valid rows and their number, `len`."""
+    return checked_log.filter(pl.col("reason").is_null()).group_by("item_id").len().collect(engine="streaming")
 
 
 def _matches(unknown: pl.DataFrame, known: pl.DataFrame, rule: Callable[[pl.Expr], pl.Expr]) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from features.ingest.source import Source
     from features.ingest.values.ids import IdColumn
 
+IN_THE_FUTURE = f"{TIMESTAMP} in the future"  # reason of a refusal, which a later day takes back
 AMOUNTS = (QUANTITY, VALUE, UNIT_PRICE)
 
 

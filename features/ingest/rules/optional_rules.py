@@ -11,7 +11,7 @@ from features.ingest.help_pages import rules as help_rules
 from features.ingest.optional_tables import OPTIONAL
 from features.ingest.readers.raw_table import stored
 from features.ingest.rules import campaign_rules, customer_rules, query_rules, review_rules
-from features.ingest.rules.item_links import ItemLinks
+from features.ingest.rules.item_links import ItemLinks, used_ids
 from features.ingest.rules.refusals import require_rows, without_erased
 from features.ingest.rules.variants import of_groups, with_groups
 from features.ingest.summary import NOTE
@@ -108,7 +108,7 @@ def judged_optional(
         require_rows(title, raw, checked, rules.advice)
         return raw, of.described(replace(rules, frame=checked, notes=(*rules.notes, *_damaged(checked, of.text, title))))
     # A review may be of a product as a whole, whatever its variants are here.
-    links = ItemLinks.find(checked, items if files.variants == "items" and name != "reviews" else with_groups(items), title)
+    links = ItemLinks.find(used_ids(checked), items if files.variants == "items" and name != "reviews" else with_groups(items), title)
     checked = of.linked(checked, links)
     checked = stored(checked if files.variants == "items" else of_groups(checked, items), folder / f"{name}_known.parquet")
     require_rows(title, raw, checked, rules.advice)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 from filelock import FileLock, Timeout
 
 from features.errors import RecsysError
-from recsys.refresh.idle.stamps import files_below, newest, stamp
+from features.storage.file_stamp import file_stamp, files_below, newest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,8 +130,8 @@ def _paths(value: Any, depth: int = _SECTIONS) -> Iterator[Path]:
 
 def _digest(root: Path, config: Path | None, files: list[str]) -> tuple[str, float]:
     """Return the SHA-256 of all stamps, of the environment and of where the program runs, and the newest time, seconds since the epoch."""
-    stamps: dict[str, list[int] | None] = {path: stamp(path) for path in _watched(root.absolute(), config)}
-    stamps |= {path: stamp(path) for path in files}
+    stamps: dict[str, list[int] | None] = {path: file_stamp(path) for path in _watched(root.absolute(), config)}
+    stamps |= {path: file_stamp(path) for path in files}
     environment = sorted((name, value) for name, value in os.environ.items() if name.startswith("RECSYS_"))
     facts = [stamps, environment, str(config), os.getcwd(), sys.version]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest(), newest(stamps.values()) / 1e9

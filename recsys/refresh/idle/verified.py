@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from features.errors import BundleError
 from features.ingest.table_store import SETTLED
 from features.storage.atomic import write_whole
+from features.storage.file_stamp import file_stamp, newest
 from recsys.artifacts.bundle import Bundle, list_bundles, sound_bundle
-from recsys.refresh.idle.stamps import newest, stamp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ def verified_at(record: dict[str, Any], bundle_id: str, files: dict[str, list[in
 
 def _stamps(bundle: Bundle) -> dict[str, list[int] | None]:
     """Return the stamps of all files in the bundle's folder and of all that are stored there by its manifest."""
-    return {name: stamp(bundle.folder / name) for name in sorted(bundle.present() | bundle.manifest.stored.keys())}
+    return {name: file_stamp(bundle.folder / name) for name in sorted(bundle.present() | bundle.manifest.stored.keys())}
 
 
 def _read(path: Path) -> dict[str, Any]:

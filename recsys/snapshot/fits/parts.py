@@ -10,7 +10,7 @@ import numpy as np
 
 from features.names import BRAND, CATEGORY, ITEM_ID, PRICE
 from features.storage.digests import of_json
-from recsys.snapshot.fingerprint import collaborative_key, log_digest
+from recsys.snapshot.fingerprint import collaborative_key
 from recsys.snapshot.fits.fit import FittedOn
 from recsys.snapshot.snapshot import with_cold_start
 from retrieval.collaborative.models import Collaborative
@@ -57,7 +57,7 @@ class FittedParts:
         """Return the snapshot with the expert on items that nobody has bought; what is never sold is looked up anew."""
         collaborative = self.fits.now[COLLABORATIVE]
         of_items = snapshot.catalog.frame.select(ITEM_ID, CATEGORY, BRAND, PRICE).write_json()
-        key = [collaborative.key, log_digest(snapshot.log), snapshot.now, _digest(of_items), texts_digest(snapshot.texts)]
+        key = [collaborative.key, snapshot.log.digest, snapshot.now, _digest(of_items), texts_digest(snapshot.texts)]
         settings = of_json([collaborative.settings, snapshot.texts.fingerprint, snapshot.item_id_vectors is None])
         return self.fits.take(
             COLD_START,
@@ -70,7 +70,7 @@ class FittedParts:
     def with_related(self, snapshot: Snapshot) -> Snapshot:
         """Return the snapshot with the models of related items; when items are bought again is counted anew."""
         log, now, texts = snapshot.log, snapshot.now, snapshot.category_texts
-        key = of_json([log_digest(log), now, _digest(texts.category.tobytes()), texts_digest(snapshot.search_texts)])
+        key = of_json([log.digest, now, _digest(texts.category.tobytes()), texts_digest(snapshot.search_texts)])
         related = self.fits.take(
             RELATED,
             FittedOn(key, snapshot.search_texts.fingerprint, of_items=True),

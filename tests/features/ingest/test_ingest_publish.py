@@ -16,7 +16,7 @@ from features.ingest.source import Source
 from features.ingest.table_store import is_ingested, load_quarantine, load_source, load_tables, table_digests, unchanged
 from features.ingest.table_versions import in_use, versions
 
-FILES = {"items.parquet", "interactions.parquet", "quarantine.csv", "source.json", "profile.json"}
+FILES = {"items.parquet", "interactions.parquet", "quarantine.csv", "source.json", "profile.json", "log_ids.parquet"}
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def test_a_shop_without_one_has_none(source: Source, tmp_path: Path) -> None:
 def test_it_is_part_of_the_version(source: Source, tmp_path: Path) -> None:
     out = tmp_path / "out"
     summary = ingest(source, out)
-    names = {"items.parquet", "interactions.parquet", "queries.parquet", "quarantine.csv", "source.json", "profile.json"}
+    names = {"items.parquet", "interactions.parquet", "queries.parquet", "quarantine.csv", "source.json", "profile.json", "log_ids.parquet"}
     assert {path.name for path in in_use(out).iterdir()} == names
     assert load_source(out) == source.absolute()
     assert load_quarantine(out).rows() == [("queries", "5", "item_id not in the catalogue", "X")]

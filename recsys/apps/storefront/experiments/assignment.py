@@ -82,7 +82,7 @@ class ExperimentBook:
 
     def __init__(self, workspace: Workspace, ready: Callable[[str], bool] = lambda _: True) -> None:
         self._workspace, self._ready = workspace, ready
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: list[int] | None = None
         self._experiments: tuple[Experiment, ...] = ()
         self._allowed: dict[str, bool] = {}
         self._retry = 0.0
