@@ -87,7 +87,8 @@ class Served:
         until = time.monotonic() + PATIENCE
         while (now := self.bundle) is None or bundle_id not in (None, now):
             if time.monotonic() > until or self.process.poll() is not None:
-                why = self.complaints or "its log has no error"
+                ended = self.process.poll() is not None
+                why = self.complaints or ("it has ended" if ended else f"its log has no error after {PATIENCE:.0f} seconds")
                 raise TimeoutError(f"the service answers from {now or 'no bundle'}, not from {bundle_id or 'any'}: {why}")
             time.sleep(0.02)
 
