@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # Part of a model's key, so that models of an older version are retrained. Raise it with every change that alters the
 # model that the same data, settings and seed give: in the towers, the cross-encoder, the boosters, the calibration,
 # their windows or samples, or a default.
-MODEL_VERSION = 5
+MODEL_VERSION = 6
 
 
 @dataclass(frozen=True)
