@@ -22,6 +22,7 @@ from recsys.training.search_lists.examples import FROM_LOG, FROM_PURCHASES, LEAS
 from recsys.training.search_lists.log_gate import WITHOUT
 from recsys.training.towers import TextModels
 from recsys.training.windows import Windows
+from retrieval.text_search import count_clicks
 
 Row = tuple[datetime, str, str | None, str, int, str | None]
 TYPES = ("tea", "bakery", "paper", "produce")
@@ -152,8 +153,9 @@ def test_a_search_log_is_weighed_against_purchases_and_counts_only_what_was_clic
     assert len(set(found["ndcg@10"].values())) == 1, "what it says is known from purchases"
     assert ranker.booster is not None
     assert report["gain"]["log_clicks"] == 0
-    counted = SearchWindow.of(with_log, *trained).clicks
-    only_before = SearchWindow.of(replace(job, queries=log_of(job, before)), *trained).clicks
+    window, earlier = SearchWindow.of(with_log, *trained), log_of(job, before)
+    counted = window.clicks
+    only_before = count_clicks(earlier, window.text_search.lexical, share=len(earlier) / len(log_of(job, [*before, *within])))
     assert len(counted.keys) == 2
     assert counted.to_files() == only_before.to_files()
 
