@@ -77,11 +77,11 @@ def query_key(tokens: Iterable[str]) -> str:
     return " ".join(sorted(set(tokens)))
 
 
-def count_clicks(log: Queries | None, words: LexicalIndex, *, debiased: bool = True) -> QueryClicks:
-    """Count a search log by the keys of its queries; empty without one, or of one without rows."""
+def count_clicks(log: Queries | None, words: LexicalIndex, *, debiased: bool = True, share: float = 1.0) -> QueryClicks:
+    """Count a search log by the keys of its queries; empty without one, or of one without rows. See `QueryClicks.count`."""
     if log is None or not len(log):
         return QueryClicks.empty()
-    return QueryClicks.count(log, lambda text: query_key(words.analyzer.tokens(text)), debiased=debiased)
+    return QueryClicks.count(log, lambda text: query_key(words.analyzer.tokens(text)), debiased=debiased, share=share)
 
 
 CATEGORY_TEXTS = 20  # best texts of a category that speak for it

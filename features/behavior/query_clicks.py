@@ -49,13 +49,14 @@ class QueryClicks:
         return cls(np.zeros(0, dtype=object), np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
 
     @classmethod
-    def count(cls, log: Queries, key_of: Callable[[str], str], *, debiased: bool = True) -> Self:
+    def count(cls, log: Queries, key_of: Callable[[str], str], *, debiased: bool = True, share: float = 1.0) -> Self:
         """Count the log.
 
         Parameters
         ----------
         key_of : maps a query to its key, so that wordings of the same query count together; "" leaves a query out.
         debiased : whether a click counts by the propensity of its place; otherwise each counts 1.
+        share : of the log whose level the values are to have, if `log` is a part of it: the longer a log, the less `PRIOR` weighs.
         """
         keys = np.array([key_of(text) for text in log.texts.tolist()], dtype=str)
         used = (log.item >= 0) & (keys[log.query] != "")
@@ -70,7 +71,7 @@ class QueryClicks:
         shown = np.bincount(place, event == SEARCH_EVENTS.index(SHOWN), minlength=len(pair))
         gain = np.bincount(place, gains[event] * weight, minlength=len(pair))
         offsets = np.searchsorted(pair // max(log.n_items, 1), np.arange(len(distinct) + 1))
-        value = (gain / (np.maximum(shown, 1) + PRIOR)).astype(np.float32)
+        value = (gain / (np.maximum(shown, share) + share * PRIOR)).astype(np.float32)
         return cls(distinct.astype(object), offsets.astype(np.int64), (pair % max(log.n_items, 1)).astype(np.int32), value)
 
     @cached_property

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # Part of a model's key and of those of trainings that benchmarks keep, so that what an older version trained is trained
 # again. Raise it with every change that alters the model that the same data, settings and seed give: in the towers, the
 # cross-encoders, the classifiers of texts, the boosters, the calibration, their windows or samples, or a default.
-MODEL_VERSION = 5
+MODEL_VERSION = 6
 
 
 @dataclass(frozen=True)

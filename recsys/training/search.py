@@ -71,7 +71,9 @@ class SearchWindow:
         scripts = scripts_beside_each_other(job.catalog.frame["title"].gather(first), models.encoder.tokenizer)
         text_search = TextSearch(lexical, vectors, index, text_of, category_of, sales, settings.search.retrieval, scripts)
         before = None if job.queries is None else job.queries.between(None, window.start)
-        clicks = count_clicks(before, lexical, debiased=debiased)
+        # What answers are given by has counted the whole log: without the share, all of its values would be larger than those seen here.
+        share = 1.0 if before is None or job.queries is None else len(before) / max(len(job.queries), 1)
+        clicks = count_clicks(before, lexical, debiased=debiased, share=share)
         prices = stats.current_prices(job.catalog)
         retriever = HybridRetriever(collaborative, towers, settings.retrieval, texts=job.text_similarity(models.text_of, collaborative))
         ranker = GBDTRanker(stats, ranking.base, ranking.residual, None, None, ranking.calibration)

@@ -65,6 +65,12 @@ def test_what_was_chosen_without_being_shown_counts_as_shown_once():
     assert of(clicks, "ok") == pytest.approx({3: 2 / (1 + PRIOR)})
 
 
+def test_a_part_of_a_log_has_the_level_of_the_whole():
+    whole = QueryClicks.count(log_of([row for row in ROWS for _ in range(2)]), lambda text: text, debiased=False)
+    half = QueryClicks.count(log_of(), lambda text: text, debiased=False, share=0.5)
+    assert half.value == pytest.approx(whole.value)
+
+
 def test_values_of_candidates():
     clicks = QueryClicks.count(log_of(), key_of, debiased=False)
     rows = np.array([[5, 8, 3, -1], [5, 8, 3, -1]])
