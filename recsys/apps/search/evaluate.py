@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -126,18 +126,19 @@ def evaluate_setting(setting: _Setting, settings: Settings, cache: Path, show: P
     queries, boot = setting.queries, Bootstrap(settings.evaluate.resamples, settings.evaluate.seed)
     if setting.search.pairs is None:
         notes.append("search has no cross-encoder: in training it did not improve the lists that were held out")
-    if trained := setting.search.recommender.model.about.get("search"):
+    about: dict[str, Any] = getattr(setting.search.recommender.model, "about", {})  # that of a bundle is in its model card
+    if trained := about.get("search"):
         notes.append(f"of the search log the ranking reads {of_search_log(trained)}")
     queries = queries.with_slices(_slices(queries, lexical, snapshot.catalog), *notes)
     ours = runs(setting.search)
     report = evaluate_runs(ours | baselines, queries, boot, show)
-    about = {
+    told = {
         "cut": datetime.fromtimestamp(setting.now.cut, UTC).isoformat(),
         "bundle_id": setting.search.recommender.bundle_id or None,
     }
     edited = queries if queries.name == "judged" else type_queries(snapshot.catalog, EDITED, settings.evaluate.seed)
     kept = one_edit(ours["ours"], edited, boot, settings.evaluate.seed) if len(edited) else None
-    return report.also(one_edit=kept, settings=settings_of(baselines), about=about)
+    return report.also(one_edit=kept, settings=settings_of(baselines), about=told)
 
 
 def runs(search: Search) -> dict[str, SearchRun]:

@@ -35,7 +35,7 @@ def made(shown: int, source: str, seed: int, *, clicks: bool, misled: bool) -> t
     candidates = Candidates(
         replace(Histories.of_baskets([[0]] * N, 0), rows=np.arange(N)), rows, np.zeros((N, K), dtype=np.float32), features
     )
-    wanted, later = (UserItems.of(*np.nonzero(some), N, K) for some in (labels, np.arange(K) == bought[:, None]))
+    wanted, later = (UserItems.of(some.nonzero()[0], some.nonzero()[1], N, K) for some in (labels, np.arange(K) == bought[:, None]))
     examples = SearchExamples(("x",) * N, np.full(N, -1), wanted, None, None, source, later if source == FROM_LOG else None)
     return examples, LabelledLists(candidates, labels, (np.arange(K) < shown).astype(np.float32) + np.zeros((N, 1), dtype=np.float32))
 

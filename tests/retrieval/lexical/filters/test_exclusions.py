@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.lexical.catalogue_words import CatalogueWords
-from retrieval.lexical.fields import text_fields
+from retrieval.lexical.fields import item_fields
 from retrieval.lexical.filters.exclusions import TitledTexts, excluded
 from retrieval.lexical.index import LexicalIndex
 from retrieval.lexical.query import read_query
@@ -90,7 +90,7 @@ def test_titles_that_say_without(thing: str, titles: list[str]) -> None:
 
 def test_an_exclusion_is_a_filter_and_none_of_its_words_are_looked_for() -> None:
     items = pl.DataFrame({"item_id": [str(i) for i in range(len(TITLES))], "title": TITLES})
-    names = CatalogueWords.read(items, LexicalIndex.build(text_fields(items, range(len(TITLES)), range(len(TITLES)))))
+    names = CatalogueWords.read(items, LexicalIndex.build(item_fields(items)))
     query = read_query("chocolate -nuts under 3 dollars", names, (), (), TEXTS)
     assert [one.key for one in query.filters] == ["max_price:3", "without:nuts"]
     assert (query.cleaned, query.tokens) == ("chocolate", ("chocol",))
