@@ -7,9 +7,11 @@ import math
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,17 +93,18 @@ def _started(config: ClusterConfig) -> Iterator[None]:
     folder = tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-")
     try:
         try:
-            ray.init(
-                address="local",
-                num_cpus=(config.workers or usable_cores()) * config.cores,
-                include_dashboard=False,
-                object_store_memory=config.memory_mb << 20,
-                log_to_driver=False,
-                configure_logging=False,
-                _node_ip_address=_HOST,
-                _temp_dir=f"{folder}/ray",  # Ray lets everybody write in it, but `folder` lets nobody else in
-                _system_config={"gcs_rpc_server_reconnect_timeout_s": _GONE},
-            )
+            with _interrupts_later():
+                ray.init(
+                    address="local",
+                    num_cpus=(config.workers or usable_cores()) * config.cores,
+                    include_dashboard=False,
+                    object_store_memory=config.memory_mb << 20,
+                    log_to_driver=False,
+                    configure_logging=False,
+                    _node_ip_address=_HOST,
+                    _temp_dir=f"{folder}/ray",  # Ray lets everybody write in it, but `folder` lets nobody else in
+                    _system_config={"gcs_rpc_server_reconnect_timeout_s": _GONE},
+                )
         except Exception as error:  # Ray waits 30 seconds for its processes, and raises this very type
             # It checks the settings first.
             advice = "lower cluster.memory_mb" if isinstance(error, ValueError) else "run the same command again when it is less busy"
@@ -124,6 +127,22 @@ def _remove_abandoned() -> None:
             continue
 
 
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Have Ctrl-C wait for the end of the context: Ray's start, when interrupted, leaves processes behind, and this one crashes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupts: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupts:
+        raise KeyboardInterrupt
+
+
 def _quiet_ray() -> ModuleType:
     import ray
 
@@ -137,7 +156,8 @@ def _joined(address: str, cache: Path) -> Iterator[None]:
     from ray.exceptions import RayError
 
     try:
-        ray.init(address=address, log_to_driver=False, configure_logging=False)
+        with _interrupts_later():
+            ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, RayError) as error:
         advice = "check its address and version, and RAY_AUTH_MODE and RAY_AUTH_TOKEN if it asks for a token"
         raise ClusterError(f"Ray at {address} does not take this program ({_why(error)}): {advice}") from error
