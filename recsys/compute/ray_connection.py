@@ -22,7 +22,6 @@ from recsys.environment import code_digest, usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
     from types import ModuleType
 
     from recsys.settings.cluster import ClusterConfig
@@ -59,7 +58,8 @@ def prepare(address: str, seconds: float) -> None:
         _reach(address, seconds)
 
 
-def connected(address: str, config: ClusterConfig, cache: Path) -> AbstractContextManager[None]:
+@contextmanager
+def connected(address: str, config: ClusterConfig, cache: Path) -> Iterator[None]:
     """Be connected to the Ray that `prepare` has looked at, until the context ends; one on this machine starts and ends with it.
 
     Raises
@@ -67,7 +67,8 @@ def connected(address: str, config: ClusterConfig, cache: Path) -> AbstractConte
     ClusterError
         See `recsys.compute.ray.RayCluster.connect`.
     """
-    return _started(config) if address == LOCAL else _joined(address, cache)
+    with _sigterm_kept(), _started(config) if address == LOCAL else _joined(address, cache):
+        yield
 
 
 def _keep_local() -> None:
@@ -129,7 +130,10 @@ def _remove_abandoned() -> None:
 
 @contextmanager
 def _interrupts_later() -> Iterator[None]:
-    """Have Ctrl-C wait for the end of the context: Ray's start, when interrupted, leaves processes behind, and this one crashes."""
+    """Have Ctrl-C wait for the end of the context: Ray's start, when interrupted, leaves processes behind, and this one crashes.
+
+    From then on SIGTERM is a Ctrl-C too: the handler that Ray sets prints a stack and aborts.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -139,8 +143,22 @@ def _interrupts_later() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     if interrupts:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Put the handler of SIGTERM back at the end of the context."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _quiet_ray() -> ModuleType:

@@ -92,21 +92,37 @@ def test_a_worker_fits_on_one_machine(machines: list[tuple[int, int]], settings:
     assert fitting([{"CPU": cores, "GPU": gpus} for cores, gpus in machines], ClusterConfig(**settings)) == expected
 
 
+class Starting:
+    """In place of Ray: gets a signal while it starts, and replaces the handler of SIGTERM."""
+
+    def __init__(self, got: signal.Signals, done: list[str]) -> None:
+        self.got, self.done = got, done
+
+    def init(self, **_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.kill(os.getpid(), self.got)
+        self.done.append("started")
+
+    def shutdown(self) -> None:
+        self.done.append("ended")
+
+
 def test_an_interrupt_waits_until_ray_has_started_and_then_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    done = []
-
-    class Starting:
-        def init(self, **_: object) -> None:
-            os.kill(os.getpid(), signal.SIGINT)
-            done.append("started")
-
-        def shutdown(self) -> None:
-            done.append("ended")
-
-    monkeypatch.setattr(ray_connection, "_quiet_ray", Starting)
+    done: list[str] = []
+    monkeypatch.setattr(ray_connection, "_quiet_ray", lambda: Starting(signal.SIGINT, done))
     with pytest.raises(KeyboardInterrupt), ray_connection.connected("local", ClusterConfig(), Path()):
         done.append("used")
     assert done == ["started", "ended"]
+
+
+def test_sigterm_ends_the_program_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(ray_connection, "_quiet_ray", lambda: Starting(signal.SIGTERM, done))
+    with pytest.raises(KeyboardInterrupt), ray_connection.connected("local", ClusterConfig(), Path()):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert done == ["started", "ended"]
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 IMPORTED_FIRST = """
