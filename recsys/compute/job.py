@@ -79,9 +79,12 @@ class Job:
             temporary = path.with_name(f".{uuid.uuid4().hex}-{path.name}")  # machines that share a cache have the same process ids
             with disk_errors(self.folder, "written"):
                 self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                run(shard, temporary)
-                sync(temporary)
-                os.replace(temporary, path)
+                try:
+                    run(shard, temporary)
+                    sync(temporary)
+                    os.replace(temporary, path)
+                finally:
+                    temporary.unlink(missing_ok=True)  # a part of a file, which a full disk has no room for
                 sync(self.folder)
 
         return make

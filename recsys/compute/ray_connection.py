@@ -7,9 +7,11 @@ import math
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,6 @@ from recsys.environment import code_digest, usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
     from types import ModuleType
 
     from recsys.settings.cluster import ClusterConfig
@@ -57,7 +58,8 @@ def prepare(address: str, seconds: float) -> None:
         _reach(address, seconds)
 
 
-def connected(address: str, config: ClusterConfig, cache: Path) -> AbstractContextManager[None]:
+@contextmanager
+def connected(address: str, config: ClusterConfig, cache: Path) -> Iterator[None]:
     """Be connected to the Ray that `prepare` has looked at, until the context ends; one on this machine starts and ends with it.
 
     Raises
@@ -65,7 +67,8 @@ def connected(address: str, config: ClusterConfig, cache: Path) -> AbstractConte
     ClusterError
         See `recsys.compute.ray.RayCluster.connect`.
     """
-    return _started(config) if address == LOCAL else _joined(address, cache)
+    with _sigterm_kept(), _started(config) if address == LOCAL else _joined(address, cache):
+        yield
 
 
 def _keep_local() -> None:
@@ -91,17 +94,18 @@ def _started(config: ClusterConfig) -> Iterator[None]:
     folder = tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-")
     try:
         try:
-            ray.init(
-                address="local",
-                num_cpus=(config.workers or usable_cores()) * config.cores,
-                include_dashboard=False,
-                object_store_memory=config.memory_mb << 20,
-                log_to_driver=False,
-                configure_logging=False,
-                _node_ip_address=_HOST,
-                _temp_dir=f"{folder}/ray",  # Ray lets everybody write in it, but `folder` lets nobody else in
-                _system_config={"gcs_rpc_server_reconnect_timeout_s": _GONE},
-            )
+            with _interrupts_later():
+                ray.init(
+                    address="local",
+                    num_cpus=(config.workers or usable_cores()) * config.cores,
+                    include_dashboard=False,
+                    object_store_memory=config.memory_mb << 20,
+                    log_to_driver=False,
+                    configure_logging=False,
+                    _node_ip_address=_HOST,
+                    _temp_dir=f"{folder}/ray",  # Ray lets everybody write in it, but `folder` lets nobody else in
+                    _system_config={"gcs_rpc_server_reconnect_timeout_s": _GONE},
+                )
         except Exception as error:  # Ray waits 30 seconds for its processes, and raises this very type
             # It checks the settings first.
             advice = "lower cluster.memory_mb" if isinstance(error, ValueError) else "run the same command again when it is less busy"
@@ -124,6 +128,39 @@ def _remove_abandoned() -> None:
             continue
 
 
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Have Ctrl-C wait for the end of the context: Ray's start, when interrupted, leaves processes behind, and this one crashes.
+
+    From then on SIGTERM is a Ctrl-C too: the handler that Ray sets prints a stack and aborts.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupts: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if interrupts:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Put the handler of SIGTERM back at the end of the context."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _quiet_ray() -> ModuleType:
     import ray
 
@@ -137,7 +174,8 @@ def _joined(address: str, cache: Path) -> Iterator[None]:
     from ray.exceptions import RayError
 
     try:
-        ray.init(address=address, log_to_driver=False, configure_logging=False)
+        with _interrupts_later():
+            ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, RayError) as error:
         advice = "check its address and version, and RAY_AUTH_MODE and RAY_AUTH_TOKEN if it asks for a token"
         raise ClusterError(f"Ray at {address} does not take this program ({_why(error)}): {advice}") from error

@@ -53,7 +53,7 @@ def test_a_result_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(KeyboardInterrupt):
         results(Processes(), job(tmp_path), SHARDS[:1], silent)
     monkeypatch.undo()
-    assert not job(tmp_path).result_of(SHARDS[0]).exists()
+    assert not list(job(tmp_path).folder.iterdir()), "nor is a part of it"
     assert results(Processes(), job(tmp_path), SHARDS[:1], silent)[0].read_text() == "1 4 9"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 
 from features.errors import ClusterError, DataError
 from features.progress import silent
+from recsys.compute import ray_connection
 from recsys.compute.job import Job, cut, results
 from recsys.compute.local import Processes
 from recsys.compute.ray import fitting, open_cluster
@@ -88,6 +90,39 @@ def test_it_listens_on_the_loopback_interface_alone(cluster: RayCluster) -> None
 )
 def test_a_worker_fits_on_one_machine(machines: list[tuple[int, int]], settings: dict[str, Any], expected: tuple[int, str]) -> None:
     assert fitting([{"CPU": cores, "GPU": gpus} for cores, gpus in machines], ClusterConfig(**settings)) == expected
+
+
+class Starting:
+    """In place of Ray: gets a signal while it starts, and replaces the handler of SIGTERM."""
+
+    def __init__(self, got: signal.Signals, done: list[str]) -> None:
+        self.got, self.done = got, done
+
+    def init(self, **_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.kill(os.getpid(), self.got)
+        self.done.append("started")
+
+    def shutdown(self) -> None:
+        self.done.append("ended")
+
+
+def test_an_interrupt_waits_until_ray_has_started_and_then_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(ray_connection, "_quiet_ray", lambda: Starting(signal.SIGINT, done))
+    with pytest.raises(KeyboardInterrupt), ray_connection.connected("local", ClusterConfig(), Path()):
+        done.append("used")
+    assert done == ["started", "ended"]
+
+
+def test_sigterm_ends_the_program_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(ray_connection, "_quiet_ray", lambda: Starting(signal.SIGTERM, done))
+    with pytest.raises(KeyboardInterrupt), ray_connection.connected("local", ClusterConfig(), Path()):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert done == ["started", "ended"]
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 IMPORTED_FIRST = """
