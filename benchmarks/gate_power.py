@@ -75,7 +75,7 @@ def main() -> None:
                 "refused_by_200": round(float(whole), 4),
                 "few": round(float(few), 4),
             }
-            say(f"gate_power_{name}_{share}", [ours / whole if whole else np.nan], 1.0, None, **figures)
+            say(f"gate_power_{name}_{share}", [1.0 if ours == whole else ours / whole], 1.0, None, **figures)
 
 
 if __name__ == "__main__":

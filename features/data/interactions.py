@@ -240,7 +240,7 @@ class Interactions:
         """SHA-256 of the events and dislikes by user and item rows; neither the ids nor `value` is part of it."""
         events = hashlib.sha256(f"{self.n_items}|{self.ordinal}".encode())
         for column in self.columns().values():
-            events.update(np.ascontiguousarray(column))
+            events.update(np.ascontiguousarray(column).tobytes())
         return events.hexdigest()
 
     def to_files(self) -> dict[str, bytes]:

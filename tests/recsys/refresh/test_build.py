@@ -178,6 +178,7 @@ def test_a_refresh_equals_a_build_from_nothing(spare, untouchable, monkeypatch):
     add(spare, NEW)
     said = str(refresh(spare.workspace, spare.settings))
     assert "40 items, 2 of 39 texts encoded" in said
+    assert "taken over" not in said  # the log's file is the same, but it names sku-30
     refreshed, snapshot = answers(spare, k=40), open.open_recommender(spare.workspace).snapshot
     monkeypatch.setattr(build, "bundle_in_use", lambda *_: None)
     for path in spare.workspace.cache.iterdir():
