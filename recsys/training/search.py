@@ -132,25 +132,19 @@ def fit_search(
     tokens = ItemTokens(models.states, models.text_of)
     pairs = _fit_pairs(job, models, data, queries, lists & ~held, work)
     data = replace(data, candidates=with_pair_logits(candidates, pairs, queries, tokens))
-    boosters = {reads: fit_search_booster(data, lists & ~held, job.seed, pairs=reads) for reads in (False, True)}
-    losses = {reads: _losses(booster, data, held & (gate.lists | ~of_log)) for reads, booster in boosters.items()}
-    hits = {reads: _ndcg(SearchRanker(booster), data, held & lists) for reads, booster in boosters.items()}
-    earns = significant_gain(losses[False] - losses[True]) and hits[True] >= hits[False]
-    booster = boosters[earns]
+    booster, comparison = _with_or_without_pairs(data, (lists & ~held, held & (gate.lists | ~of_log), held & lists), job.seed)
     # The lists that customers really asked for, where there are any, tell how often a candidate is bought.
     judged = (held & (np.arange(len(held)) < len(parts[0].texts)))[:, None] & (data.weights > 0)
     report = tower.facts | {
         "learned_from": " and ".join(part.source for part in parts[0 if gate.lists else 1 :]),
         "search_log": gate.report,
         "lists": int(lists.sum()),
-        "cross_encoder_saves": round(float((losses[False] - losses[True]).sum() / losses[False].sum()), 4),
-        "ndcg@10_with_and_without_it": [round(hits[True], 4), round(hits[False], 4)],
-        "reads_cross_encoder": earns,
+        **comparison,
         "gain": {name: round(float(gain), 1) for name, gain in zip(booster.names, booster.gain(), strict=True)},
     }
     pairs.cpu()  # where the model is stored and served
     ranker = SearchRanker(booster, Calibration.fit(booster.log_odds(data.candidates)[judged], labels[judged]))
-    return ranker, pairs if earns else None, report
+    return ranker, pairs if comparison["reads_cross_encoder"] else None, report
 
 
 def _fit_pairs(
@@ -170,6 +164,25 @@ def _fit_pairs(
     folder.mkdir(parents=True, exist_ok=True)
     fit_cross_encoder(model, graded, ItemTokens(models.states, models.text_of), folder, job.seed, job.progress)
     return model
+
+
+def _with_or_without_pairs(
+    data: LabelledLists, lists: tuple[np.ndarray, np.ndarray, np.ndarray], seed: int
+) -> tuple[Booster, dict[str, Any]]:
+    """Fit the booster with and without the cross-encoder's logits; return the one that earns its place, and facts for the model card.
+
+    lists: those that fit, those whose cross-entropy is compared, and those whose NDCG@10 is, bool (n,) each.
+    """
+    fit, judged, listed = lists
+    boosters = {reads: fit_search_booster(data, fit, seed, pairs=reads) for reads in (False, True)}
+    losses = {reads: _losses(booster, data, judged) for reads, booster in boosters.items()}
+    hits = {reads: _ndcg(SearchRanker(booster), data, listed) for reads, booster in boosters.items()}
+    earns = significant_gain(losses[False] - losses[True]) and hits[True] >= hits[False]
+    return boosters[earns], {
+        "cross_encoder_saves": round(float((losses[False] - losses[True]).sum() / losses[False].sum()), 4),
+        "ndcg@10_with_and_without_it": [round(hits[True], 4), round(hits[False], 4)],
+        "reads_cross_encoder": earns,
+    }
 
 
 def _losses(booster: Booster, data: LabelledLists, lists: np.ndarray) -> np.ndarray:
