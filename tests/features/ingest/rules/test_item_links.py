@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from features.errors import DataError
-from features.ingest.rules.item_links import ItemLinks
+from features.ingest.rules.item_links import ItemLinks, used_ids
 
 Ingest = Callable[..., Any]
 
@@ -92,7 +92,7 @@ def test_ids_that_have_nothing_in_common_are_shown(ours: str, theirs: str, said:
 
 def test_known_ids_are_left_alone() -> None:
     log = pl.LazyFrame({"item_id": ["a", "B"], "reason": pl.Series([None, None], dtype=pl.String), "offence": ["", ""]})
-    links = ItemLinks.find(log, pl.LazyFrame({"item_id": ["a", "A", "B"], "reason": pl.Series([None] * 3, dtype=pl.String)}))
+    links = ItemLinks.find(used_ids(log), pl.LazyFrame({"item_id": ["a", "A", "B"], "reason": pl.Series([None] * 3, dtype=pl.String)}))
     assert (links.read_as.height, links.notes) == (0, ())
     assert links.mark(log).collect()["item_id"].to_list() == ["a", "B"]
 
@@ -104,6 +104,6 @@ def test_marking_is_left_out_only_where_it_changes_nothing(used: list[str], refu
     none = pl.lit(None, pl.String)
     log = pl.LazyFrame({"row": range(1, len(used) + 1), "item_id": used}).with_columns(reason=none, offence=none)
     items = pl.LazyFrame({"item_id": ["a", "B"]}).with_columns(reason=pl.when(pl.col("item_id") == refused).then(pl.lit("no title")))
-    links = ItemLinks.find(log, items)
+    links = ItemLinks.find(used_ids(log), items)
     assert links.complete == complete
     assert links.mark(log).collect().equals(log.collect()) == complete
