@@ -49,8 +49,8 @@ def fit_few(encoder: TextEncoder, texts: Sequence[str], labels: np.ndarray, seed
         left = judged[fold[judged] == number]
         logits[left] = fitted(np.flatnonzero(~np.isin(np.arange(len(target)), left))).decision_function(vectors[left])
     found = SentimentCalibration.fit([logits[judged]], target[judged], _balanced(target[judged]))
-    # Classes count alike in the fit, so no class is rarer than another.
-    calibration = SentimentCalibration(found.weights, found.bias, np.zeros(len(CLASSES)))
+    # Classes count alike in the fit already: of few labels, a bias would be chance, and no class is rarer than another.
+    calibration = SentimentCalibration(found.weights, np.zeros(len(CLASSES)), np.zeros(len(CLASSES)))
     reader = TorchReader(encoder, _network(encoder, fitted(np.arange(len(target)))))
     way = "few-shot" if len(texts) else "packaged sentences"
     return SentimentModel(reader, None, calibration, {"way": way, "trained": len(texts), "held_out": 0, "counts": counts})
