@@ -203,8 +203,8 @@ def of_search_log(search: dict[str, Any]) -> str:
     """Say what of the search log the ranking learned from, and why; `search` are the model's facts about search."""
     report = search.get("search_log")
     if not report:
-        whole = search["learned_from"] == "the search log"
-        return "all: there are no purchases to compare it with" if whole else "nothing: there is none, or it has too few clicks"
+        whole = "the search log" in search["learned_from"]
+        return "all: there are too few purchases to compare it with" if whole else "nothing: there is none, or it has too few clicks"
     if not report["judged"]:
         return "nothing: nothing was bought after a held-out search that is among what it finds"
     kept = "nothing" if report["kept"].startswith("without") else report["kept"]

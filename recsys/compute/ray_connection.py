@@ -144,8 +144,8 @@ def _interrupts_later() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, before)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if interrupts:
-        raise KeyboardInterrupt
+        if interrupts:  # also where the start has failed: who asked for the end does not want another try
+            raise KeyboardInterrupt
 
 
 @contextmanager

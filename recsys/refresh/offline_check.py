@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 K = 10
 FEW = 50  # users who are asked first
+HITS = 25  # of the first users with a hit, at least, for the others not to be asked
 SURE = 3.0  # standard errors between the loss of the first users and the limit, for the others not to be asked
 CACHED = 2  # of the old bundle and of the new one: collaborative fits, and lists of the first users and of the others
 _LISTS = "lists.json"  # of the cache of gates, which an erasure removes
@@ -183,14 +184,16 @@ def ndcg_of_both(old: BundleUnderTest, new: BundleUnderTest, config: RefreshConf
 def surely_within(scores: np.ndarray, limit: float) -> bool:
     """Return whether a share of the old score is lost that lies below a limit by `SURE` standard errors.
 
+    Few users with a hit are not enough to tell: most scores are 0, and a standard error says little of them.
+
     Parameters
     ----------
     scores : float64 (2, users)
         NDCG of the same users by the old bundle and by the new one.
     """
-    before = np.nanmean(scores[0])
     margin = limit * scores[0] - (scores[0] - scores[1])  # by user; its mean is below 0 where more than the share is lost
-    return before > 0 and np.nanmean(margin) >= SURE * np.nanstd(margin, ddof=1) / np.sqrt(scores.shape[1])
+    error = np.nanstd(margin, ddof=1) / np.sqrt(scores.shape[1])
+    return np.count_nonzero(scores[0] > 0) >= HITS and np.nanmean(margin) > SURE * error
 
 
 def _equal(old: BundleUnderTest, new: BundleUnderTest, cut: int) -> bool:

@@ -179,7 +179,7 @@ def _with_or_without_pairs(
     hits = {reads: _ndcg(SearchRanker(booster), data, listed) for reads, booster in boosters.items()}
     earns = significant_gain(losses[False] - losses[True]) and hits[True] >= hits[False]
     return boosters[earns], {
-        "cross_encoder_saves": round(float((losses[False] - losses[True]).sum() / losses[False].sum()), 4),
+        "cross_encoder_saves": round(float((losses[False] - losses[True]).sum() / max(losses[False].sum(), 1e-9)), 4),
         "ndcg@10_with_and_without_it": [round(hits[True], 4), round(hits[False], 4)],
         "reads_cross_encoder": earns,
     }

@@ -132,7 +132,7 @@ def examples_of_log(log: Queries, split: Split, seed: int, *, debiased: bool = T
     bought = mine & (part.event == SEARCH_EVENTS.index(PURCHASE))
     later = _bought_within_a_day(split, users, part.time[first])
     asked, items = (np.concatenate(both) for both in zip((place[bought], part.item[bought]), later, strict=True))
-    judged = UserItems.of(asked, items, len(chosen), log.n_items) if len(asked) else None
+    judged = UserItems.of(asked, items, len(chosen), log.n_items)
     return SearchExamples(texts, users, wanted, shown, weight, FROM_LOG, judged)
 
 

@@ -14,7 +14,7 @@ from eval.metrics.lists import ndcg
 from eval.metrics.user_items import UserItems
 from features.names import LOG_CLICKS
 from ranking.search_ranker import SearchRanker, fit_search_booster
-from recsys.training.search_lists.examples import FROM_LOG
+from recsys.training.search_lists.examples import FROM_LOG, LEAST_LISTS
 from retrieval.significance import significant_gain
 
 if TYPE_CHECKING:
@@ -48,18 +48,20 @@ class LogGate:
 
         Parameters
         ----------
-        parts : examples of the log, then those of purchases. One alone leaves nothing to choose.
+        parts : examples of the log, then those of purchases. One alone, or with few lists of purchases, leaves nothing to choose.
         data : their lists, in the same order.
         held : lists that nothing is fitted on, bool (n,).
         """
         if len(parts) < 2 or parts[0].source != FROM_LOG:
             return cls()
         of_log = np.arange(len(held)) < len(parts[0].texts)
-        bought = (parts[0].bought or parts[0].wanted).hits(data.candidates.rows[of_log])
+        fitted = data.labels.any(axis=1) & ~held
+        if parts[0].bought is None or np.count_nonzero(fitted & ~of_log) < LEAST_LISTS // 2:
+            return cls()
+        bought = parts[0].bought.hits(data.candidates.rows[of_log])
         judged = np.flatnonzero(held[of_log] & bought.any(axis=1))
         if not len(judged):
             return cls(clicks=False, lists=False, report={"judged": 0, "kept": WITHOUT})
-        fitted = data.labels.any(axis=1) & ~held
         kept, found = cls(clicks=False, lists=False), {}
         for name, choice in {WITHOUT: kept, CLICKS: cls(lists=False), LISTS: cls()}.items():
             some = choice.applied(data)

@@ -115,6 +115,15 @@ def test_an_interrupt_waits_until_ray_has_started_and_then_ends_it(monkeypatch: 
     assert done == ["started", "ended"]
 
 
+def test_an_interrupt_of_a_start_that_fails_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    starting = Starting(signal.SIGINT, [])
+    init = starting.init
+    monkeypatch.setattr(starting, "init", lambda **given: (init(**given), 1 / 0))
+    monkeypatch.setattr(ray_connection, "_quiet_ray", lambda: starting)
+    with pytest.raises(KeyboardInterrupt), ray_connection.connected("local", ClusterConfig(), Path()):
+        pass
+
+
 def test_sigterm_ends_the_program_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     before = signal.getsignal(signal.SIGTERM)

@@ -56,6 +56,7 @@ def test_few_users_are_asked_where_nothing_is_lost_and_all_where_something_may_b
 ) -> None:
     asked, lists = [], BundleUnderTest.lists
     monkeypatch.setattr(offline_check, "FEW", 12)
+    monkeypatch.setattr(offline_check, "HITS", 3)
     monkeypatch.setattr(BundleUnderTest, "lists", lambda self, users, *rest: asked.append(users) or lists(self, users, *rest))
     old, new = under_test(ready, tmp_path, "a"), under_test(ready, tmp_path, "b")
     few = ndcg_of_both(old, new, RefreshConfig(max_ndcg_drop=1.0))
@@ -80,6 +81,7 @@ def test_few_users_are_asked_where_nothing_is_lost_and_all_where_something_may_b
         ([0.5, 0.3] * 25, 0.2, False),
         ([0.0] * 49 + [1.0], 0.0, False),
         ([0.0] * 50, 0.0, False),
+        ([0.0] * 30 + [0.5] * 20, 0.0, False),
     ],
 )
 def test_few_users_decide_only_what_lies_far_below_the_limit(old: list[float], lost: float, within: bool) -> None:
@@ -92,3 +94,7 @@ def test_a_loss_of_a_few_users_is_no_small_loss() -> None:
     after = before.copy()
     after[:4] = 0.0
     assert not surely_within(np.array([before, after]), 0.1)
+
+
+def test_a_limit_of_nothing_is_never_surely_kept() -> None:
+    assert not surely_within(np.full((2, 50), 0.4), 0.0)

@@ -79,6 +79,13 @@ def test_a_log_whose_searches_lead_to_no_purchase_is_not_learned_from() -> None:
     assert (found.clicks, found.lists, found.report) == (False, False, {"judged": 0, "kept": WITHOUT})
 
 
+def test_without_lists_of_purchases_there_is_nothing_to_compare_a_log_with() -> None:
+    of_log, logged = made(K, FROM_LOG, 1, clicks=True, misled=False)
+    of_purchases, bought = made(K, FROM_PURCHASES, 2, clicks=True, misled=False)
+    data = LabelledLists.joined([logged, replace(bought, labels=np.zeros_like(bought.labels))])
+    assert LogGate.of([of_log, of_purchases], data, np.arange(2 * N) % 4 == 3, 0) == LogGate()
+
+
 def test_clicks_that_are_not_read_are_the_same_everywhere() -> None:
     _, data = made(K, FROM_LOG, 1, clicks=True, misled=False)
     assert LogGate().applied(data) is data
@@ -90,7 +97,8 @@ def test_clicks_that_are_not_read_are_the_same_everywhere() -> None:
     [
         ({"learned_from": FROM_PURCHASES}, "nothing: there is none"),
         ({"learned_from": FROM_PURCHASES, "search_log": {}}, "nothing: there is none"),
-        ({"learned_from": FROM_LOG, "search_log": {}}, "all: there are no purchases"),
+        ({"learned_from": FROM_LOG, "search_log": {}}, "all: there are too few purchases"),
+        ({"learned_from": f"{FROM_LOG} and {FROM_PURCHASES}", "search_log": {}}, "all: there are too few purchases"),
         ({"search_log": {"judged": 0, "kept": WITHOUT}}, "nothing: nothing was bought after"),
         (
             {"search_log": {"judged": 9, "kept": WITHOUT, "ndcg@10": {WITHOUT: 0.4, CLICKS: 0.41, LISTS: 0.39}}},
