@@ -193,7 +193,7 @@ def surely_within(scores: np.ndarray, limit: float) -> bool:
     """
     margin = limit * scores[0] - (scores[0] - scores[1])  # by user; its mean is below 0 where more than the share is lost
     error = np.nanstd(margin, ddof=1) / np.sqrt(scores.shape[1])
-    return np.count_nonzero(scores[0] > 0) >= HITS and np.nanmean(margin) > SURE * error
+    return bool(np.count_nonzero(scores[0] > 0) >= HITS and np.nanmean(margin) > SURE * error)
 
 
 def _equal(old: BundleUnderTest, new: BundleUnderTest, cut: int) -> bool:
