@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import platform
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 _WANTED = {
     "HF_HUB_OFFLINE": "1",  # model names are looked up on disk; HF_HUB_OFFLINE=0 lets the library fetch them
@@ -60,16 +57,6 @@ def versions() -> dict[str, str]:
         with contextlib.suppress(PackageNotFoundError):
             out[name] = version(name)
     return out
-
-
-@cache
-def code_digest() -> str:
-    """Return a digest of the program's source, 16 hex digits: machines with the same one compute the same."""
-    root, total = Path(__file__).parents[1], hashlib.sha256()
-    for layer in LAYERS:
-        for path in sorted((root / layer).rglob("*.py")):
-            total.update(path.relative_to(root).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return total.hexdigest()[:16]
 
 
 def missing_extra(error: ModuleNotFoundError) -> str | None:

@@ -24,7 +24,7 @@ from features.ingest.summary import TableSummary
 from features.ingest.table_store import load_profile
 from features.ingest.table_versions import INTERACTIONS, ITEMS, LOG_IDS, QUARANTINE, SOURCE, in_use, log_files
 from features.names import ITEM_ID
-from features.storage.digests import of_file, of_json
+from features.storage.digests import of_code, of_file, of_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,7 @@ class LogReading(BaseModel):
 
     Attributes
     ----------
-    program : version of the program that read it.
+    program : version of the program that read it, and a digest of its code: an editable installation changes under one version.
     erased : digest of the list of erased users.
     stored : SHA-256 of the files that are taken over.
     currency : of its values; None if none is named.
@@ -67,7 +67,8 @@ class LogReading(BaseModel):
     def of(cls, folder: Path, erased: ErasedUsers, currency: str | None) -> Self:
         """Return the facts of a log whose files lie in a folder."""
         stored = tuple(of_file(path) for path in (*log_files(folder), folder / QUARANTINE, folder / LOG_IDS))
-        return cls(program=version("two-tower-recsys"), erased=of_json(sorted(erased.users)), stored=stored, currency=currency)
+        program = f"{version('two-tower-recsys')} {of_code('features')}"
+        return cls(program=program, erased=of_json(sorted(erased.users)), stored=stored, currency=currency)
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class EarlierLog:
                 return None
         except (OSError, ValueError, KeyError, TypeError, DataError, ValidationError, pl.exceptions.PolarsError):
             return None
-        if profile is None or not same_file or about["source"] != source.model_dump(mode="json"):
+        if profile is None or not same_file or about["source"] != source.record():
             return None
         if IN_THE_FUTURE in profile.interactions.quarantined:  # a time that was refused may be valid by now
             return None

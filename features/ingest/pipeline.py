@@ -91,7 +91,7 @@ def ingest(
         assert profile is not None
         if accept is not None:
             accept(profile)
-        about = {"source": source.model_dump(mode="json"), "files": seen and {path: stamp.model_dump() for path, stamp in seen.items()}}
+        about = {"source": source.record(), "files": seen and {path: stamp.model_dump() for path, stamp in seen.items()}}
         about |= {AS_OF: catalogue_written(files, seen), LOG: reading and reading.model_dump()}
         (new / SOURCE).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         (new / PROFILE).write_text(profile.without_personal_data().model_dump_json(indent=1) + "\n", encoding="utf-8")

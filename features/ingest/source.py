@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
 import polars as pl
@@ -166,7 +166,23 @@ class Source(BaseModel):
     def absolute(self) -> Source:
         """Return the source with absolute paths, so that it can be read again from any folder."""
         paths = {name: path.resolve() for name in FILES if (path := getattr(self, name)) is not None}
-        return self.model_copy(update=paths | {"sql": self.sql and self.sql.absolute()})
+        return self.model_copy(update=paths | ({} if self.sql is None else {"sql": self.sql.absolute()}))
+
+    def record(self) -> dict[str, Any]:
+        """Return the keys that were given, as JSON holds them: a format has defaults of its own for the others."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> Self:
+        """Return the source of a `record`. Raises ValidationError, a ValueError, if it is none.
+
+        Earlier versions of this program recorded every key. Such a record names all three sources of a log, of which only one can be
+        given; what has the default in it counts as left open.
+        """
+        source = cls.model_validate(record)
+        return (
+            cls.model_validate(source.model_dump(exclude_defaults=True)) if {"dataset", "sql", "interactions"} <= record.keys() else source
+        )
 
 
 def _check_events(key: str, words: Mapping[str, str], known: Sequence[str]) -> None:

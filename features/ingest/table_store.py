@@ -64,7 +64,7 @@ def load_source(out: Path) -> Source:
     """
     content = read(out, lambda folder: present(folder / SOURCE).read_bytes())
     try:
-        return Source.model_validate(json.loads(content)["source"])
+        return Source.of_record(json.loads(content)["source"])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{SOURCE} in {out} is damaged: run `recsys ingest` again and give its files") from error
 
@@ -267,7 +267,7 @@ def _without(current: Path, new: Path, erased_users: ErasedUsers) -> int:
             shutil.copyfile(current / name, new / name)
     quarantine = pl.read_csv(current / QUARANTINE, infer_schema=False)
     quarantine.filter(~pl.col("table").is_in([Path(name).stem for name in LOGS])).write_csv(new / QUARANTINE)
-    source = {"source": load_source(current).model_dump(mode="json"), AS_OF: items_as_of(current)}
+    source = {"source": load_source(current).record(), AS_OF: items_as_of(current)}
     (new / SOURCE).write_text(json.dumps(source, indent=1) + "\n", encoding="utf-8")
     before = load_profile(current)
     if before is not None and (profile := _recounted(before, new)) is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
 
 def of_strings(strings: Iterable[str]) -> bytes:
@@ -32,6 +33,22 @@ def of_file(path: Path) -> str:
     """Return the SHA-256 of a file, in hex; it is read in blocks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def of_code(*layers: str, root: Path = Path(__file__).parents[2]) -> str:
+    """Return a digest of the program's source, 16 hex digits: what has the same one computes the same.
+
+    Parameters
+    ----------
+    layers : folders of the source.
+    root : the folder that holds them.
+    """
+    total = hashlib.sha256()
+    for layer in layers:
+        for path in sorted((root / layer).rglob("*.py")):
+            total.update(path.relative_to(root).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()[:16]
 
 
 def digest(files: Mapping[str, bytes]) -> str:

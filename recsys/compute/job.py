@@ -21,8 +21,8 @@ from filelock import FileLock, Timeout
 
 from features.errors import disk_errors
 from features.storage.atomic import sync
-from features.storage.digests import of_json
-from recsys.environment import code_digest
+from features.storage.digests import of_code, of_json
+from recsys.environment import LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -62,7 +62,7 @@ class Job:
     def folder(self) -> Path:
         """Where the results lie."""
         name = f"{self.open.__module__}.{self.open.__qualname__}"
-        return self.cache / FOLDER / of_json([name, dict(self.arguments), code_digest()])[:24]
+        return self.cache / FOLDER / of_json([name, dict(self.arguments), of_code(*LAYERS)])[:24]
 
     def result_of(self, shard: Shard) -> Path:
         """Return the file of a shard's result."""

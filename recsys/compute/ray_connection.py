@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from features.errors import ClusterError, one_line
-from recsys.environment import code_digest, usable_cores
+from features.storage.digests import of_code
+from recsys.environment import LAYERS, usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -231,7 +232,7 @@ def _same_code(cache: Path) -> None:
     from ray.exceptions import RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    mine = code_digest()
+    mine = of_code(*LAYERS)
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(prefix=".cluster-", dir=cache) as marker:
         look: Any = ray.remote(num_cpus=0)(_look)
@@ -250,4 +251,4 @@ def _same_code(cache: Path) -> None:
 
 
 def _look(marker: str) -> tuple[str, bool]:
-    return code_digest(), Path(marker).exists()
+    return of_code(*LAYERS), Path(marker).exists()

@@ -14,7 +14,7 @@ from features.ingest.earlier_log import EarlierLog
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
-from features.ingest.table_store import stamps
+from features.ingest.table_store import forget, load_source, stamps
 from features.ingest.table_versions import in_use
 
 if TYPE_CHECKING:
@@ -123,7 +123,10 @@ def test_it_is_read_again_where_something_else_decides(shop: tuple[Source, Path]
     assert found(source, out)
     assert not found(source.model_copy(update={"drop_users": ("ann",)}), out)
     assert not found(source, out, ErasedUsers().with_users(["bob"]))
-    monkeypatch.setattr("features.ingest.earlier_log.version", lambda _: "another")
+    with monkeypatch.context() as patch:
+        patch.setattr("features.ingest.earlier_log.version", lambda _: "another")
+        assert not found(source, out)
+    monkeypatch.setattr("features.ingest.earlier_log.of_code", lambda _: "other code of the same version")
     assert not found(source, out)
 
 
@@ -154,3 +157,55 @@ def test_columns_that_are_not_read_are_guessed_by_the_items(tmp_path: Path) -> N
     ingest(source, out, keep_log=True)
     ingest(source, tmp_path / "whole")
     assert stored(out) == stored(tmp_path / "whole")
+
+
+SHOPIFY_ITEMS = """Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Variant SKU,Variant Price,Status
+tea,Tea,Good tea,V,Drinks,,TRUE,T1,3.00,active
+"""
+
+
+def shopify(folder: Path) -> Source:
+    """A shop whose every second order is of a guest."""
+    orders = [f"#{n},{'' if n % 2 else f'ann{n}@x.org'},paid,2024-01-0{n} 10:00:00 +0000,1,Tea,3.00,T1" for n in range(1, 9)]
+    header = "Name,Email,Financial Status,Created at,Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku"
+    (folder / "items.csv").write_text(SHOPIFY_ITEMS)
+    (folder / "log.csv").write_text("\n".join([header, *orders]))
+    return Source(items=folder / "items.csv", interactions=folder / "log.csv")
+
+
+@pytest.mark.parametrize("keep_log", [False, True])
+def test_the_stored_source_reads_what_the_given_one_did(keep_log: bool, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = ingest(shopify(tmp_path), out)
+    assert first.interactions.kept == 8, "guests' orders count"
+    whole = stored(out)
+    again = ingest(load_source(out), out, keep_log=keep_log)
+    assert (again.interactions.kept, stored(out)) == (8, whole)
+
+
+def test_no_guests_and_guests_left_open_differ(tmp_path: Path) -> None:
+    source, out = shopify(tmp_path), tmp_path / "out"
+    ingest(source, out)
+    none = Source.model_validate(source.model_dump(exclude_unset=True) | {"guests": ()})
+    assert none.record() != source.record(), "a kept log is compared by it"
+    assert ingest(none, out).interactions.kept == 4
+    assert ingest(load_source(out), out).interactions.kept == 4, "what was given stays"
+
+
+def test_an_erasure_leaves_open_what_was_left_open(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    ingest(shopify(tmp_path), out)
+    forget(out, ErasedUsers().with_users(["ann2@x.org"]))
+    assert ingest(load_source(out), out).interactions.kept == 8
+
+
+def test_a_record_of_an_earlier_version_has_all_keys_and_leaves_guests_open(tmp_path: Path) -> None:
+    source, out = shopify(tmp_path), tmp_path / "out"
+    ingest(source, out)
+    record = in_use(out) / "source.json"
+    about = json.loads(record.read_bytes())
+    full = source.model_copy(update={"drop_users": ("ann2@x.org",)}).model_dump(mode="json")
+    record.write_text(json.dumps(about | {"source": full}))
+    again = load_source(out)
+    assert again.model_fields_set == {"items", "interactions", "drop_users"}
+    assert ingest(again, out, keep_log=True).interactions.kept == 7
