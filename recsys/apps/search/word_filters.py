@@ -23,7 +23,7 @@ def meeting(snapshot: Snapshot, one: QueryFilter, users: Histories, texts: Title
     A text that says that it is without something is not excluded for naming it.
     """
     if one.kind == "without":
-        words = str(one.value)
+        words, texts = str(one.value), texts.remembering()
         named = np.setdiff1d(texts.holding(words), texts.saying_without(words), assume_unique=True)
         return ~np.isin(snapshot.text_of, named)
     if one.kind == "brand":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -12,6 +14,9 @@ from retrieval.lexical.fields import item_fields
 from retrieval.lexical.filters.exclusions import TitledTexts, excluded
 from retrieval.lexical.index import LexicalIndex
 from retrieval.lexical.query import read_query
+
+if TYPE_CHECKING:
+    import numpy as np
 
 TITLES = (
     *("Chocolate bar", "Chocolate bar with nuts", "Chocolate with peanut butter", "Peanut crackers", "Butter"),
@@ -68,16 +73,72 @@ def test_what_is_not_wanted(text: str, expected: list[tuple[str, ...]]) -> None:
             "sin milk",
             "sugar free milk",
         ),
-        *("chocolate without", "chocolate without qwertz", "soap no 7", "nothing without it"),
+        *("chocolate without", "chocolate without qwertz", "soap no 7", "nothing without it", "milk s\N{LATIN SMALL LETTER DOTLESS I}n it"),
     ],
 )
 def test_what_is_words(text: str) -> None:
     assert words(text) == []
 
 
+OFFERS = (
+    *("Black jacket", "Jacket with hood", "Black hood", "Sony headphones", "Headphones with cable", "Red shoes women", "Red shoes men"),
+    *("Shoes for kids", "Chaussures en cuir", "Chaussures lacets en cuir", "Zapatos en negro", "Zapatos cordones en negro"),
+    *("Leather backpack with strap", "Forget me not seeds", "Noten", "Melk", "Brood", "Milk", "Nuts", "Soy", "Bread"),
+    *("Too sweet bread", "Cotton strap of leather"),
+)
+OFFERED = TitledTexts(LexicalIndex.build({"title": OFFERS, "reviews": ["" for _ in OFFERS]}), pl.Series(OFFERS))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "rest"),
+    [
+        ("jacket without hood, black", [("hood",)], "jacket, black"),
+        ("jacket without hood and black", [("hood",)], "jacket and black"),
+        ("jacket without a hood", [("hood",)], "jacket"),
+        ("headphones no cable, sony", [("cable",)], "headphones, sony"),
+        ("running shoes women, not men, red", [("men",)], "running shoes women,, red"),
+        ("chaussures sans lacets en cuir", [("lacets",)], "chaussures en cuir"),
+        ("zapatos sin cordones en negro", [("cordones",)], "zapatos en negro"),
+        ("backpack without strap and with leather", [("strap",)], "backpack and with leather"),
+        ("backpack without strap or with leather", [("strap",)], "backpack or with leather"),
+        ("backpack without strap of leather", [("strap",)], "backpack of leather"),
+        ("shoes not for kids", [("kids",)], "shoes"),
+        ("shoes not for me", [], "shoes not for me"),
+        ("forget me not red", [], "forget me not red"),
+        ("bread for me, not milk", [("milk",)], "bread for me,"),
+        ("bread not too sweet", [], "bread not too sweet"),
+        ("bread without nuts, milk or soy", [("nuts", "milk", "soy")], "bread"),
+        ("bread without nuts, milk, or soy", [("nuts", "milk", "soy")], "bread"),
+        ("bread without nuts or not soy", [("nuts",), ("soy",)], "bread"),
+        ("bread without nuts and no milk", [("nuts",), ("milk",)], "bread"),
+        ("brood zonder noten of melk", [("noten", "melk")], "brood"),
+    ],
+)
+def test_what_stands_beside_what_is_not_wanted_stays(text: str, expected: list[tuple[str, ...]], rest: str) -> None:
+    found = excluded(text, OFFERED)
+    assert [one.words for one in found] == expected
+    for one in reversed(found):
+        text = text[: one.begin] + text[one.end :]
+    assert text == rest
+
+
+def test_a_query_looks_a_word_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+    in_catalogue = TitledTexts._in_catalogue
+
+    def counted(self: TitledTexts, term: str, texts: np.ndarray) -> np.ndarray:
+        found.append(term)
+        return in_catalogue(self, term, texts)
+
+    monkeypatch.setattr(TitledTexts, "_in_catalogue", counted)
+    assert len(excluded("bread without milk or soy without milk", OFFERED)) == 2
+    assert sorted(found) == ["milk", "soy"]
+
+
 def test_what_reviews_praise_is_no_ingredient() -> None:
-    index = LexicalIndex.build({"title": ["vacuum", "vacuum noise"], "reviews": ["noise", ""]})
-    assert TitledTexts(index, pl.Series(["vacuum", "vacuum noise"])).holding("noise").tolist() == [1]
+    titles = ["vacuum", "vacuum noise", "noise of fans", "noise", "vacuum"]
+    index = LexicalIndex.build({"title": titles, "reviews": ["noise", "", "a noise", "loud", "noise again"]})
+    assert TitledTexts(index, pl.Series(titles)).holding("noise").tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
