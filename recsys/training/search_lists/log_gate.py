@@ -14,7 +14,7 @@ from eval.metrics.lists import ndcg
 from eval.metrics.user_items import UserItems
 from features.names import LOG_CLICKS
 from ranking.search_ranker import SearchRanker, fit_search_booster
-from recsys.training.search_lists.examples import FROM_LOG, LEAST_LISTS
+from recsys.training.search_lists.examples import FROM_LOG
 from retrieval.significance import significant_gain
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from recsys.training.search_lists.examples import SearchExamples
     from retrieval.candidates import Candidates
 
+LEAST_PURCHASES = 20  # lists of purchases that a booster without the log is fitted on, to compare it
 WITHOUT, CLICKS, LISTS = "without it", "its clicks", "its clicks and its lists"
 
 
@@ -56,7 +57,7 @@ class LogGate:
             return cls()
         of_log = np.arange(len(held)) < len(parts[0].texts)
         fitted = data.labels.any(axis=1) & ~held
-        if parts[0].bought is None or np.count_nonzero(fitted & ~of_log) < LEAST_LISTS // 2:
+        if parts[0].bought is None or np.count_nonzero(fitted & ~of_log) < LEAST_PURCHASES:
             return cls()
         bought = parts[0].bought.hits(data.candidates.rows[of_log])
         judged = np.flatnonzero(held[of_log] & bought.any(axis=1))
