@@ -68,7 +68,7 @@ def connected(address: str, config: ClusterConfig, cache: Path) -> Iterator[None
     ClusterError
         See `recsys.compute.ray.RayCluster.connect`.
     """
-    with _sigterm_kept(), _started(config) if address == LOCAL else _joined(address, cache):
+    with handler_kept(signal.SIGTERM), _started(config) if address == LOCAL else _joined(address, cache):
         yield
 
 
@@ -150,16 +150,16 @@ def _interrupts_later() -> Iterator[None]:
 
 
 @contextmanager
-def _sigterm_kept() -> Iterator[None]:
-    """Put the handler of SIGTERM back at the end of the context."""
+def handler_kept(number: signal.Signals) -> Iterator[None]:
+    """Put the handler of a signal, which Ray replaces, back at the end of the context."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(number)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(number, before)
 
 
 def _quiet_ray() -> ModuleType:

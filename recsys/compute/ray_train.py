@@ -6,9 +6,7 @@ import json
 import os
 import signal
 import tempfile
-import threading
 import uuid
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +18,12 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from features.errors import ClusterError, RecsysError, one_line
 from recsys.compute.local import join_on_loopback
+from recsys.compute.ray_connection import handler_kept
 from recsys.environment import prepare_environment
 from recsys.settings.presets import find_device
 from retrieval.two_tower.distributed.process_group import ProcessGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from ray.train._internal.base_worker_group import BaseWorkerGroup
@@ -87,7 +85,7 @@ def fit(training: Training, workers: int, config: ClusterConfig, *, loopback: bo
         One of `FAULTS` that the training raises, with its message.
     """
     fault = training.folder / f"fault-{uuid.uuid4().hex}.json"
-    with tempfile.TemporaryDirectory(prefix="recsys-group-") as folder, _interrupts_kept():
+    with tempfile.TemporaryDirectory(prefix="recsys-group-") as folder, handler_kept(signal.SIGINT):
         try:
             _trainer(training, fault, workers, config, LoopbackConfig(folder=folder) if loopback else TorchConfig()).fit()
             _raise(fault)
@@ -138,16 +136,3 @@ def _in_worker(config: dict[str, Any]) -> None:
         mine.write_text(json.dumps([kind.__name__, one_line(error)]), encoding="utf-8")
         mine.replace(fault)
         raise
-
-
-@contextmanager
-def _interrupts_kept() -> Iterator[None]:
-    """Put the handler of Ctrl-C back, which Ray Train replaces."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -120,21 +120,21 @@ def fit_search(
     queries, vectors = QueryTokens.of(states), models.query_tower.vectors(states, queries=True)
     begins = np.cumsum([len(part.texts) for part in parts[:-1]])
     data = LabelledLists.joined([window.lists(part, some) for part, some in zip(parts, np.split(vectors, begins), strict=True)])
-    candidates, labels = data.candidates, data.labels
+    labels = data.labels
     if not labels.any():
         return SearchRanker(), None, {"learned_from": "nothing: no query finds what was bought"} | tower.facts
     held = np.arange(len(labels)) % HELD_OUT == HELD_OUT - 1
     gate = LogGate.of(parts, data, held, job.seed)
     data = gate.applied(data)
-    candidates = data.candidates
-    of_log = np.arange(len(held)) < (len(parts[0].texts) if gate.report else 0)
-    lists = labels.any(axis=1) & (gate.lists | ~of_log)
+    of_first = np.arange(len(held)) < len(parts[0].texts)  # of the log, if there is one
+    learned = gate.lists | ~of_first
+    lists = labels.any(axis=1) & learned
     tokens = ItemTokens(models.states, models.text_of)
     pairs = _fit_pairs(job, models, data, queries, lists & ~held, work)
-    data = replace(data, candidates=with_pair_logits(candidates, pairs, queries, tokens))
-    booster, comparison = _with_or_without_pairs(data, (lists & ~held, held & (gate.lists | ~of_log), held & lists), job.seed)
+    data = replace(data, candidates=with_pair_logits(data.candidates, pairs, queries, tokens))
+    booster, comparison = _with_or_without_pairs(data, (lists & ~held, held & learned, held & lists), job.seed)
     # The lists that customers really asked for, where there are any, tell how often a candidate is bought.
-    judged = (held & (np.arange(len(held)) < len(parts[0].texts)))[:, None] & (data.weights > 0)
+    judged = (held & of_first)[:, None] & (data.weights > 0)
     report = tower.facts | {
         "learned_from": " and ".join(part.source for part in parts[0 if gate.lists else 1 :]),
         "search_log": gate.report,

@@ -61,19 +61,20 @@ class LogGate:
             return cls()
         bought = parts[0].bought.hits(data.candidates.rows[of_log])
         judged = np.flatnonzero(held[of_log] & bought.any(axis=1))
+        choices = {WITHOUT: cls(clicks=False, lists=False), CLICKS: cls(lists=False), LISTS: cls()}
         if not len(judged):
-            return cls(clicks=False, lists=False, report={"judged": 0, "kept": WITHOUT})
-        kept, found = cls(clicks=False, lists=False), {}
-        for name, choice in {WITHOUT: kept, CLICKS: cls(lists=False), LISTS: cls()}.items():
+            return replace(choices[WITHOUT], report={"judged": 0, "kept": WITHOUT})
+        found = {}
+        for name, choice in choices.items():
             some = choice.applied(data)
             booster = fit_search_booster(some, fitted & (choice.lists | ~of_log), seed, pairs=False)
             found[name] = list_ndcg(SearchRanker(booster), some.candidates.for_users(judged), bought[judged])
         best = WITHOUT
-        for name, choice in ((CLICKS, cls(lists=False)), (LISTS, cls())):
+        for name in (CLICKS, LISTS):
             if significant_gain(found[name] - found[best]):
-                best, kept = name, choice
+                best = name
         values = {name: round(float(values.mean()), 4) for name, values in found.items()}
-        return replace(kept, report={"judged": len(judged), "ndcg@10": values, "kept": best})
+        return replace(choices[best], report={"judged": len(judged), "ndcg@10": values, "kept": best})
 
     def applied(self, data: LabelledLists) -> LabelledLists:
         """Return lists without clicks, if these are not read: no booster splits by a feature that is the same everywhere."""
